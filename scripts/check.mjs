@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { bunPath, root } from './bun.mjs';
 
-const sources = (dir) => readdirSync(`${root}${dir}`, { recursive: true }).filter((f) => /\.(ts|mjs)$/.test(f)).length;
+const sources = (dir) =>
+  readdirSync(`${root}${dir}`, { recursive: true }).filter((f) => /\.(ts|mjs)$/.test(f)).length;
 
 const tool = (name, file) => [bunPath(), '--bun', `${root}node_modules/${name}/${file}`];
 const steps = [

@@ -25,6 +25,9 @@ export function lintConfig() {
       'typescript/no-unnecessary-type-arguments': 'off',
       'typescript/no-unnecessary-type-parameters': 'off',
       'typescript/consistent-return': 'off',
+      // Ip, Cidr and Mac are values with a text form of their own.
+      'typescript/restrict-template-expressions': 'off',
+      'eslint/no-unmodified-loop-condition': 'off',
       'eslint/no-await-in-loop': 'off',
       'eslint/no-shadow': 'off',
       'eslint/no-underscore-dangle': 'off',

@@ -57,7 +57,11 @@ export class ErrnoError extends FlannelError {
   constructor(call: string, errno: number, note = '', details: ErrorDetails = {}) {
     const code = errnoName(errno);
     const text = ERRNO_TEXT[code];
-    super('kernel', `${call}: ${text === undefined ? code : `${text} (${code})`}${note === '' ? '' : `: ${note}`}`, details);
+    super(
+      'kernel',
+      `${call}: ${text === undefined ? code : `${text} (${code})`}${note === '' ? '' : `: ${note}`}`,
+      details,
+    );
     this.errno = errno;
     this.code = code;
     this.call = call;

@@ -26,8 +26,9 @@ function textValue(value: unknown): string {
   if (typeof value === 'string') return /^[\w./:@%+,&-]+$/.test(value) ? value : JSON.stringify(value);
   if (value instanceof Error) return JSON.stringify(value.message);
   if (typeof value === 'object' && value !== null) {
-    const own = Object.hasOwn(value, 'toString') || (value.toString !== Object.prototype.toString && !Array.isArray(value));
-    return own ? textValue(String(value)) : JSON.stringify(value);
+    // An address says its text through toJSON; everything else stays JSON.
+    const json = JSON.stringify(value);
+    return json.startsWith('"') ? textValue(JSON.parse(json)) : json;
   }
   return String(value);
 }
@@ -48,7 +49,9 @@ export function createLogger(options: LogOptions, bound: LogFields = {}): Logger
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => ` ${key}=${textValue(value)}`)
       .join('');
-    options.write(`${time} ${level.toUpperCase().padEnd(5)} ${message.replaceAll(/[\x00-\x1f\x7f]/g, ' ')}${tail}`);
+    options.write(
+      `${time} ${level.toUpperCase().padEnd(5)} ${message.replaceAll(/[\x00-\x1f\x7f]/g, ' ')}${tail}`,
+    );
   };
   return {
     debug: at('debug'),
