@@ -264,7 +264,7 @@ class FetchKubeClient implements KubeClient {
 
 /** The next bytes of the answer; undefined at its end. Only what the connection throws becomes a TransportError. */
 async function readChunk(
-  reader: ReadableStreamDefaultReader<Uint8Array> | undefined,
+  reader: { read(): Promise<{ value?: Uint8Array | undefined }> } | undefined,
   { request, name }: { request: RequestOptions; name: string },
 ): Promise<Uint8Array | undefined> {
   try {

@@ -36,6 +36,8 @@ export function nodeLease(node: NodeView, context: LeaseContext): NodeLease {
     else if (found !== undefined) families[family] = found;
   }
   const empty = families.ipv4 === undefined && families.ipv6 === undefined;
+  if (empty && problems.length === 0)
+    problems.push('no enabled family has both a pod subnet and a public IP');
   return { lease: empty ? undefined : { name: node.name, backendType, families }, problems };
 }
 
@@ -77,6 +79,7 @@ export function podSubnets(
 ): { subnets: PerFamily<Cidr>; problems: string[] } {
   const subnets: Partial<Record<Family, Cidr>> = {};
   const problems: string[] = [];
+  const seen: Family[] = [];
   if (node.podCidrs.length > 2)
     return { subnets, problems: [`spec.podCIDRs has ${node.podCidrs.length} entries, not one or two`] };
   for (const text of node.podCidrs) {
@@ -88,10 +91,12 @@ export function podSubnets(
     const network = config.networks[cidr.family];
     // A family that is not enabled here is not our business.
     if (network === undefined) continue;
-    if (subnets[cidr.family] !== undefined) problems.push(`spec.podCIDRs has two ${cidr.family} entries`);
-    else if (!network.contains(cidr))
-      problems.push(`spec.podCIDRs: ${cidr} is not inside the network ${network}`);
+    seen.push(cidr.family);
+    if (!network.contains(cidr)) problems.push(`spec.podCIDRs: ${cidr} is not inside the network ${network}`);
     else subnets[cidr.family] = cidr.network();
+  }
+  if (seen.length === 2 && seen[0] === seen[1]) {
+    return { subnets: {}, problems: [`spec.podCIDRs has two ${seen[0]} entries`] };
   }
   return { subnets, problems };
 }

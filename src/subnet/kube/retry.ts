@@ -1,0 +1,95 @@
+import { Backoff } from '#base/backoff.ts';
+import type { Clock } from '#base/clock.ts';
+import { cureOf, describe } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { retryAfterOf } from '#clients/k8s/errors.ts';
+
+/** What everything that talks to the API server for ever needs. */
+export interface RetryContext {
+  readonly clock: Clock;
+  /** Uniform random in [0, 1). */
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** How often an unchanged complaint is repeated, ms. */
+const REPEAT = 60_000;
+/** Longest wait that a server's Retry-After is granted, ms. */
+const LONGEST_WAIT = 300_000;
+
+/** A condition that lasts: logged when it begins, when it changes and once a minute, and when it ends. */
+export class Complaint {
+  readonly #context: RetryContext;
+  #text: string | undefined;
+  #at = 0;
+
+  constructor(context: RetryContext) {
+    this.#context = context;
+  }
+
+  /** Logs `error` with its cure. */
+  say(what: string, error: unknown): void {
+    const cure = cureOf(error);
+    this.tell(what, { error: describe(error), ...(cure !== undefined && { cure }) });
+  }
+
+  tell(what: string, fields: Readonly<Record<string, unknown>>): void {
+    const text = JSON.stringify([what, fields]);
+    const now = this.#context.clock.monotonic();
+    if (text === this.#text && now - this.#at < REPEAT) return;
+    this.#text = text;
+    this.#at = now;
+    this.#context.log.warn(what, fields);
+  }
+
+  /** The condition is over; `what` is logged when it had been complained about. */
+  over(what: string): void {
+    if (this.#text !== undefined) this.#context.log.info(what);
+    this.#text = undefined;
+  }
+}
+
+/** Exponential waits with jitter that honour the server's Retry-After. */
+export class Waits {
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+
+  constructor(
+    { clock, random }: Pick<RetryContext, 'clock' | 'random'>,
+    range: { initial: number; max: number },
+  ) {
+    this.#clock = clock;
+    this.#backoff = new Backoff({ ...range, random });
+  }
+
+  /** Sleeps the next delay, or as long as `error` asks for. Rejects with the signal's reason. */
+  async sleep(signal: AbortSignal, error?: unknown): Promise<void> {
+    const asked = Math.min(retryAfterOf(error) ?? 0, LONGEST_WAIT);
+    await this.#clock.sleep(Math.max(this.#backoff.next(), asked), signal);
+  }
+
+  reset(): void {
+    this.#backoff.reset();
+  }
+}
+
+/** Runs `attempt` until it succeeds; complains about each kind of failure. Rejects only with the signal's reason. */
+export async function retry<T>(
+  context: RetryContext,
+  task: { readonly what: string; readonly signal: AbortSignal; readonly attempt: () => Promise<T> },
+): Promise<T> {
+  const complaint = new Complaint(context);
+  const waits = new Waits(context, { initial: 500, max: 15_000 });
+  for (;;) {
+    task.signal.throwIfAborted();
+    try {
+      const result = await task.attempt();
+      complaint.over(`${task.what}: done`);
+      return result;
+    } catch (error) {
+      task.signal.throwIfAborted();
+      complaint.say(`${task.what}: failed, trying again`, error);
+      await waits.sleep(task.signal, error);
+    }
+  }
+}
