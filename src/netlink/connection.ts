@@ -108,19 +108,26 @@ export class NetlinkConnection implements Disposable {
   }
 
   /**
-   * Sends requests that belong together in one datagram (nf_tables' transactions) and returns the errors; requests
-   * without ACK of their own are not waited for.
+   * Sends requests that belong together in one datagram (nf_tables' transactions) and returns the kernel's errors, in
+   * the order it found them. Requests that carry NLM_F_ACK must be acknowledged when there is no error: mark one, so
+   * that silence is not taken for success. Throws ENOBUFS when an answer was lost; what was done is then unknown.
    */
   transaction(requests: readonly NetlinkRequest[]): NetlinkError[] {
     const first = this.#send(requests, 0);
     const errors: NetlinkError[] = [];
+    const awaited = requests.filter(({ flags }) => (flags & NLM_F.ACK) !== 0).length;
+    let acknowledged = 0;
     // The kernel has handled all of it when send returns: whatever it says is already here.
     this.#drain((message) => {
       const request = requests[message.sequence - first];
       if (message.type !== NLMSG.ERROR || request === undefined) return;
       const error = readAck(message, request.what);
-      if (error !== undefined) errors.push(error);
+      if (error === undefined) acknowledged += 1;
+      else errors.push(error);
     });
+    if (errors.length === 0 && acknowledged < awaited) {
+      throw new FlannelError('kernel', `${requests[0]?.what ?? 'transaction'}: not acknowledged`);
+    }
     return errors;
   }
 
