@@ -1,0 +1,63 @@
+// `npm run build`: dist/bin/flannel and its hard links. One file; it dispatches on the name it is called by.
+import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { bun, root } from './bun.mjs';
+
+const NAMES = ['flanneld', 'bridge', 'host-local', 'loopback', 'portmap', 'flannelctl'];
+
+/** True when dist/bin holds every name and nothing in the sources is newer. */
+export function upToDate() {
+  try {
+    const built = statSync(`${root}dist/bin/flannel`);
+    if (NAMES.some((name) => statSync(`${root}dist/bin/${name}`).ino !== built.ino)) return false;
+    const sources = readdirSync(`${root}src`, { recursive: true })
+      .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+      .map((file) => `${root}src/${file}`);
+    const others = ['package-lock.json', 'scripts/build.mjs'].map((file) => root + file);
+    return [...sources, ...others].every((file) => statSync(file).mtimeMs < built.mtimeMs);
+  } catch {
+    return false;
+  }
+}
+
+/** Builds; returns the exit code. `log` gets progress lines. */
+export function build(log = console.log) {
+  const start = Date.now();
+  const out = `${root}dist/bin`;
+  const staging = `${root}dist/.build-${process.pid}`;
+  mkdirSync(staging, { recursive: true });
+  try {
+    const code = bun(
+      [
+        'build',
+        '--compile',
+        '--bytecode',
+        '--minify',
+        '--format=esm',
+        '--splitting',
+        '--sourcemap',
+        '--reject-unresolved',
+        // Started as root in any directory: it must read no file there that is not asked for.
+        '--no-compile-autoload-dotenv',
+        '--no-compile-autoload-bunfig',
+        '--no-compile-autoload-tsconfig',
+        '--no-compile-autoload-package-json',
+        '--compile-exec-argv=--disallow-code-generation-from-strings=strict --no-addons --no-ffi-cc',
+        `--outfile=${staging}/flannel`,
+        `${root}src/main.ts`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    if (code !== 0) return code;
+    mkdirSync(out, { recursive: true });
+    for (const name of NAMES) linkSync(`${staging}/flannel`, `${staging}/${name}`);
+    // Rename, never overwrite: a running program keeps its file.
+    for (const name of ['flannel', ...NAMES]) renameSync(`${staging}/${name}`, `${out}/${name}`);
+    const megabytes = (statSync(`${out}/flannel`).size / 1e6).toFixed(0);
+    log(`built dist/bin/{flannel,${NAMES.join(',')}} (${megabytes} MB, ${Date.now() - start} ms)`);
+    return 0;
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[1]?.endsWith('build.mjs')) process.exitCode = build();

@@ -1,0 +1,50 @@
+import type { Family } from '#net/family.ts';
+import type { Ip } from '#net/ip.ts';
+import type { Mac } from '#net/mac.ts';
+import type { Entry, VxlanLink } from '#host/plan.ts';
+import type { NetworkConfig } from '#subnet/config.ts';
+import type { Lease, PerFamily } from '#subnet/lease.ts';
+import type { OwnRecord } from '#subnet/manager.ts';
+
+/** The interface that outer packets leave by. */
+export interface ExternalInterface {
+  readonly name: string;
+  /** Bytes. */
+  readonly mtu: number;
+  /** Its own address in each enabled family. */
+  readonly addresses: PerFamily<Ip>;
+  /** What peers send to: its address unless an operator said otherwise. */
+  readonly publicIps: PerFamily<Ip>;
+}
+
+/** Everything a backend's decisions depend on. */
+export interface BackendContext {
+  readonly config: NetworkConfig;
+  readonly external: ExternalInterface;
+  readonly own: OwnRecord;
+  /** MAC of a device that already exists under this name. */
+  readonly liveMac: (link: string) => Mac | undefined;
+  /** Six random bytes. */
+  readonly randomMac: () => Uint8Array;
+  /** True when a packet to `ip` leaves through the external interface without a gateway. */
+  readonly isOnLink: (ip: Ip) => boolean;
+}
+
+/** What a peer's lease comes to: entries for the kernel, and families left out with the reason. */
+export interface PeerPlan {
+  readonly entries: readonly Entry[];
+  readonly rejected: readonly { readonly family: Family; readonly reason: string }[];
+}
+
+/** A backend is a plan: pure functions of leases. The reconciler is the only one that writes. */
+export interface Backend {
+  /** `backend-type` in the annotations. */
+  readonly type: string;
+  /** FLANNEL_MTU, bytes. */
+  readonly mtu: number;
+  readonly links: readonly VxlanLink[];
+  /** `backend-data` in the annotations: raw JSON. */
+  readonly backendData: PerFamily<string>;
+  readonly warnings: readonly string[];
+  peer(lease: Lease): PeerPlan;
+}

@@ -1,0 +1,135 @@
+import { Cidr } from '#net/cidr.ts';
+import type { Family } from '#net/family.ts';
+import type { Ip } from '#net/ip.ts';
+import { Mac } from '#net/mac.ts';
+import type { Entry, VxlanLink } from '#host/plan.ts';
+import { readBackendOptions } from '#subnet/backend-options.ts';
+import type { FamilyLease, Lease } from '#subnet/lease.ts';
+import type { Backend, BackendContext, PeerPlan } from './backend.ts';
+import { parseVtepMac, renderVxlanData } from './vxlan-data.ts';
+
+/** Outer IP, UDP, VXLAN and inner Ethernet header, bytes (RFC 7348 section 5). */
+const OVERHEAD: Readonly<Record<Family, number>> = { ipv4: 50, ipv6: 70 };
+
+/** The kernel's own default port, not IANA's 4789 (`drivers/net/vxlan`, module parameter udp_port). */
+const DEFAULT_PORT = 8472;
+
+const SCHEMA = {
+  VNI: { kind: 'integer', min: 0, max: 0xffffff, fallback: 1 },
+  Port: { kind: 'integer', min: 0, max: 65535, fallback: 0 },
+  MTU: { kind: 'integer', min: 0, max: 65535, fallback: 0 },
+  GBP: { kind: 'boolean', fallback: false },
+  Learning: { kind: 'boolean', fallback: false },
+  DirectRouting: { kind: 'boolean', fallback: false },
+} as const;
+
+/** `flannel.<VNI>`, for IPv6 `flannel-v6.<VNI>`. */
+export function vxlanName(family: Family, vni: number): string {
+  return family === 'ipv4' ? `flannel.${vni}` : `flannel-v6.${vni}`;
+}
+
+/** The VXLAN backend: a VTEP per family; per peer a neighbour, an FDB entry and a route. */
+export function createVxlan(context: BackendContext): Backend {
+  const { config, external, own } = context;
+  const { options, warnings } = readBackendOptions(config.backend, SCHEMA);
+  const outerMtu = options.MTU === 0 ? external.mtu : options.MTU;
+  const links = new Map<Family, VxlanLink>();
+  const backendData: Partial<Record<Family, string>> = {};
+  for (const family of config.families) {
+    const subnet = own.subnets[family];
+    const local = external.addresses[family];
+    if (subnet === undefined || local === undefined) continue;
+    const name = vxlanName(family, options.VNI);
+    const mac = ownMac(context, { family, name });
+    links.set(family, {
+      name,
+      vni: options.VNI,
+      port: options.Port === 0 ? DEFAULT_PORT : options.Port,
+      local,
+      parent: external.name,
+      learning: options.Learning,
+      gbp: options.GBP,
+      mtu: outerMtu - OVERHEAD[family],
+      mac,
+      addresses: [new Cidr(subnet.first(), subnet.ip.bits)],
+    });
+    backendData[family] = renderVxlanData(options.VNI, mac);
+  }
+  const smallest = links.has('ipv4') ? OVERHEAD.ipv4 : OVERHEAD.ipv6;
+  return {
+    type: 'vxlan',
+    mtu: outerMtu - smallest,
+    links: [...links.values()],
+    backendData,
+    warnings,
+    peer: (lease) => planPeer(lease, { context, links, directRouting: options.DirectRouting }),
+  };
+}
+
+/** The MAC of an earlier run, so that peers need not learn another: annotation, then device, then a new one. */
+function ownMac(context: BackendContext, device: { family: Family; name: string }): Mac {
+  const published = context.own.backendType === 'vxlan' ? context.own.backendData[device.family] : undefined;
+  const earlier = published === undefined ? undefined : parseVtepMac(published);
+  if (earlier instanceof Mac) return earlier;
+  const live = context.liveMac(device.name);
+  if (live !== undefined && !live.isZero() && !live.isMulticast()) return live;
+  return Mac.local(context.randomMac());
+}
+
+interface PeerContext {
+  readonly context: BackendContext;
+  readonly links: ReadonlyMap<Family, VxlanLink>;
+  readonly directRouting: boolean;
+}
+
+function planPeer(lease: Lease, peer: PeerContext): PeerPlan {
+  const entries: Entry[] = [];
+  const rejected: { family: Family; reason: string }[] = [];
+  if (lease.backendType !== 'vxlan') {
+    const reason = `it uses backend ${JSON.stringify(lease.backendType.slice(0, 32))}, this node vxlan`;
+    return { entries, rejected: peer.context.config.families.map((family) => ({ family, reason })) };
+  }
+  for (const [family, link] of peer.links) {
+    const side = lease.families[family];
+    if (side === undefined) continue;
+    const result = planFamily(side, link, peer);
+    if (typeof result === 'string') rejected.push({ family, reason: result });
+    else entries.push(...result);
+  }
+  return { entries, rejected };
+}
+
+/** One code path for both families. A string says why the peer is left out. */
+function planFamily(side: FamilyLease, link: VxlanLink, peer: PeerContext): readonly Entry[] | string {
+  const { context } = peer;
+  const { subnet, publicIp } = side;
+  const own = context.own.subnets[subnet.family];
+  if (own?.overlaps(subnet) === true) return `its subnet ${subnet} overlaps this node's ${own}`;
+  const unusable = unusableAddress(publicIp, subnet);
+  if (unusable !== undefined) return unusable;
+  if ([link.local, context.external.publicIps[subnet.family]].some((ip) => ip?.equals(publicIp) === true)) {
+    return `it publishes this node's own address ${publicIp}`;
+  }
+  if (peer.directRouting && context.isOnLink(publicIp)) {
+    return [{ type: 'route', link: link.parent, dst: subnet, gateway: publicIp, onlink: false }];
+  }
+  const mac = parseVtepMac(side.backendData);
+  if (typeof mac === 'string') return mac;
+  if (mac.equals(link.mac)) return `it publishes this node's own VtepMAC ${mac}`;
+  const gateway = subnet.first();
+  return [
+    { type: 'neighbour', link: link.name, ip: gateway, mac },
+    { type: 'fdb', link: link.name, mac, dst: publicIp },
+    { type: 'route', link: link.name, dst: subnet, gateway, onlink: true },
+  ];
+}
+
+/** Addresses that no peer can have. */
+function unusableAddress(ip: Ip, subnet: Cidr): string | undefined {
+  if (ip.family !== subnet.family) return `its public address ${ip} is of the other family`;
+  if (ip.isUnspecified() || ip.isLoopback() || ip.isMulticast())
+    return `its public address ${ip} is not a peer's`;
+  if (ip.toString() === '255.255.255.255') return 'its public address is the broadcast address';
+  if (subnet.contains(ip)) return `its public address ${ip} lies inside its own pod subnet ${subnet}`;
+  return undefined;
+}

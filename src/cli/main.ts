@@ -1,0 +1,33 @@
+import { writeSync } from 'node:fs';
+
+const HELP = `flannelctl - look at and try out the Flannel pod network
+
+usage: flannelctl <command> [arguments]
+
+  lab [command]   a whole cluster network on this machine: nodes, pods, overlay ("flannelctl lab help")
+  version         print the version
+  help            print this text
+`;
+
+/** `flannelctl`: the program for people. Returns the exit code. */
+export async function cliMain(args: readonly string[]): Promise<number> {
+  const [command = 'help', ...rest] = args;
+  switch (command) {
+    case 'lab':
+      return (await import('#lab/main.ts')).labMain(rest);
+    case 'version': {
+      const { VERSION } = await import('#base/version.ts');
+      writeSync(1, `flannelctl v${VERSION}\n`);
+      return 0;
+    }
+    case 'help':
+    case '--help':
+    case '-h':
+    case '-help':
+      writeSync(1, HELP);
+      return 0;
+    default:
+      writeSync(2, `flannelctl: unknown command ${JSON.stringify(command)}; "flannelctl help" lists them\n`);
+      return 64;
+  }
+}

@@ -1,0 +1,110 @@
+import { Backoff } from '#base/backoff.ts';
+import type { Clock } from '#base/clock.ts';
+import { cureOf, describe } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { EntryChange } from '#host/claims.ts';
+import type { HostPlan } from '#host/plan.ts';
+import type { PassReport, Reconciler } from '#host/reconcile.ts';
+
+export interface KeeperOptions {
+  readonly reconciler: Reconciler;
+  readonly plan: () => HostPlan;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  /** Called after every full pass. */
+  readonly onPass: (report: PassReport) => void;
+}
+
+/** Wait for more notifications of the same event before the pass, ms. */
+const SETTLE = 30;
+/** A full pass without cause: at least this often, ms, and at most this share of the time. */
+const PERIOD = 30_000;
+const SHARE = 0.005;
+
+/** Decides when a full pass runs: on request (shortly after, once for many), after a failure, and now and then. */
+export class Keeper {
+  readonly #options: KeeperOptions;
+  readonly #backoff: Backoff;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #due = Number.POSITIVE_INFINITY;
+  #reasons = new Set<string>();
+  #closed = false;
+  #lastError = '';
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff({ initial: 500, max: 15_000, random: options.random });
+  }
+
+  /** Something is not as planned: look soon. Many calls make one pass. */
+  request(reason: string): void {
+    if (this.#reasons.size < 8) this.#reasons.add(reason);
+    this.#schedule(SETTLE);
+  }
+
+  /** Runs a full pass now. */
+  pass(): PassReport {
+    const { reconciler, clock, log, plan, onPass } = this.#options;
+    clearTimeout(this.#timer);
+    this.#due = Number.POSITIVE_INFINITY;
+    const reasons = [...this.#reasons];
+    this.#reasons.clear();
+    const start = clock.monotonic();
+    const report = reconciler.full(plan());
+    const took = clock.monotonic() - start;
+    log.debug('full pass', {
+      ms: Math.round(took),
+      found: report.foundCount,
+      written: report.written,
+      reasons: reasons.join('; '),
+    });
+    this.#complain(report.errors);
+    onPass(report);
+    if (report.errors.length > 0) this.#schedule(this.#backoff.next());
+    else {
+      this.#backoff.reset();
+      this.#schedule(Math.max(PERIOD, took / SHARE));
+    }
+    return report;
+  }
+
+  /** Writes one change of peers; what the kernel refuses is looked at by a full pass. */
+  change(change: EntryChange): void {
+    if (change.put.length + change.remove.length === 0) return;
+    const errors = this.#options.reconciler.change(this.#options.plan(), change);
+    const [first] = errors;
+    if (first === undefined) return;
+    this.#complain(errors);
+    this.#reasons.add('a change was refused');
+    this.#schedule(this.#backoff.next());
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #complain(errors: readonly Error[]): void {
+    const [first] = errors;
+    const text = first === undefined ? '' : describe(first);
+    if (first !== undefined && text !== this.#lastError) {
+      const cure = cureOf(first);
+      this.#options.log.error('the kernel refuses a change; trying again', {
+        error: text,
+        ...(errors.length > 1 ? { others: errors.length - 1 } : {}),
+        ...(cure === undefined ? {} : { cure }),
+      });
+    }
+    this.#lastError = text;
+  }
+
+  #schedule(ms: number): void {
+    if (this.#closed) return;
+    const due = this.#options.clock.monotonic() + ms;
+    if (due >= this.#due) return;
+    this.#due = due;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.pass(), ms);
+  }
+}

@@ -1,0 +1,97 @@
+import type { Logger } from '#base/log.ts';
+import type { Backend } from '#backend/backend.ts';
+import { Claims, type EntryChange } from '#host/claims.ts';
+import { entryKey, type Entry } from '#host/plan.ts';
+import type { Lease } from '#subnet/lease.ts';
+import type { LeaseEvent } from '#subnet/manager.ts';
+
+/** Turns lease events into claims on kernel entries. Says once, not for every event, why a peer is left out. */
+export class Peers {
+  readonly claims = new Claims();
+  readonly #backend: Backend;
+  readonly #log: Logger;
+  readonly #complaints = new Map<string, string>();
+  readonly #conflicts = new Set<string>();
+  readonly #names = new Set<string>();
+
+  constructor(backend: Backend, log: Logger) {
+    this.#backend = backend;
+    this.#log = log;
+  }
+
+  /** Peers known, left-out ones included. */
+  get size(): number {
+    return this.#names.size;
+  }
+
+  /** What the events, taken together, change in the kernel. */
+  take(events: readonly LeaseEvent[]): EntryChange {
+    const put = new Map<string, Entry>();
+    const remove = new Map<string, Entry>();
+    // A later change of the same place supersedes an earlier one.
+    const note = (change: EntryChange) => {
+      for (const entry of change.remove) {
+        const key = entryKey(entry);
+        put.delete(key);
+        if (!remove.has(key)) remove.set(key, entry);
+      }
+      for (const entry of change.put) {
+        const key = entryKey(entry);
+        remove.delete(key);
+        put.set(key, entry);
+      }
+    };
+    for (const event of events) {
+      switch (event.type) {
+        case 'reset': {
+          const gone = [...this.#names].filter((name) => !event.leases.has(name));
+          for (const name of gone) note(this.#drop(name));
+          for (const lease of event.leases.values()) note(this.#put(lease));
+          break;
+        }
+        case 'put':
+          note(this.#put(event.lease));
+          break;
+        case 'delete':
+          note(this.#drop(event.name));
+          break;
+      }
+    }
+    this.#reportConflicts();
+    return { put: [...put.values()], remove: [...remove.values()] };
+  }
+
+  #put(lease: Lease): EntryChange {
+    this.#names.add(lease.name);
+    const { entries, rejected } = this.#backend.peer(lease);
+    const complaint = rejected.map(({ family, reason }) => `${family}: ${reason}`).join('; ');
+    if (complaint === '') this.#complaints.delete(lease.name);
+    else if (this.#complaints.get(lease.name) !== complaint) {
+      this.#complaints.set(lease.name, complaint);
+      this.#log.warn('peer is left out', { peer: lease.name, reason: complaint });
+    }
+    return this.claims.set(lease.name, entries);
+  }
+
+  #drop(name: string): EntryChange {
+    this.#names.delete(name);
+    this.#complaints.delete(name);
+    return this.claims.set(name, []);
+  }
+
+  #reportConflicts(): void {
+    const now = new Set<string>();
+    for (const { entry, winner, loser } of this.claims.conflicts()) {
+      const key = `${winner} ${loser} ${entry.type}`;
+      now.add(key);
+      if (this.#conflicts.has(key)) continue;
+      const what =
+        entry.type === 'fdb'
+          ? `VTEP MAC ${entry.mac}`
+          : `subnet of ${entry.type === 'route' ? entry.dst : entry.ip}`;
+      this.#log.warn('two peers claim the same thing; the first by name keeps it', { what, winner, loser });
+    }
+    this.#conflicts.clear();
+    for (const key of now) this.#conflicts.add(key);
+  }
+}

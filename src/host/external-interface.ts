@@ -1,0 +1,167 @@
+import { ConfigError, FlannelError } from '#base/errors.ts';
+import type { Family } from '#net/family.ts';
+import { Ip } from '#net/ip.ts';
+import type { Address } from '#rtnetlink/address.ts';
+import { IFA_F } from '#rtnetlink/constants.ts';
+import type { Link } from '#rtnetlink/link.ts';
+import type { Route } from '#rtnetlink/route.ts';
+
+/** How the operator chose the interface: the flags of the same names. */
+export interface InterfaceChoice {
+  readonly families: readonly Family[];
+  /** `--iface`: names or addresses, the first match counts. */
+  readonly iface: readonly string[];
+  /** `--iface-regex`: on the address first, then on the name. */
+  readonly ifaceRegex: readonly string[];
+  /** `--iface-can-reach`; empty when not given. */
+  readonly canReach: string;
+}
+
+/** What the choice is made from. */
+export interface InterfaceView {
+  readonly links: readonly Link[];
+  readonly addresses: readonly Address[];
+  /** Default routes of a family in the main table. */
+  defaultRoutes(family: Family): readonly Route[];
+  /** Index of the link that a packet to `ip` leaves by; undefined without a route. */
+  linkTo(ip: Ip): number | undefined;
+}
+
+export interface ChosenInterface {
+  readonly link: Link;
+  readonly addresses: Readonly<Partial<Record<Family, Ip>>>;
+  /** Why this one, for the log. */
+  readonly reason: string;
+}
+
+/** A choice that may come true later (no default route yet): a reason to wait, not to exit. */
+export interface NotYet {
+  readonly wait: string;
+}
+
+/** Chooses the interface that outer packets leave by. Throws ConfigError for flags that can never match. */
+export function chooseInterface(view: InterfaceView, choice: InterfaceChoice): ChosenInterface | NotYet {
+  const candidates: Candidate[] = [];
+  for (const wanted of choice.iface) candidates.push(...byNameOrIp(view, wanted));
+  for (const pattern of choice.ifaceRegex) candidates.push(...byRegex(view, pattern));
+  if (choice.canReach !== '') candidates.push(...byReach(view, choice.canReach));
+  const asked = choice.iface.length + choice.ifaceRegex.length > 0 || choice.canReach !== '';
+  if (!asked) candidates.push(...byDefaultRoute(view, choice.families));
+  let problem: string | undefined;
+  for (const candidate of candidates) {
+    const addresses: Partial<Record<Family, Ip>> = {};
+    const missing: Family[] = [];
+    for (const family of choice.families) {
+      const ip = candidate.ip?.family === family ? candidate.ip : addressOf(view, candidate.link, family);
+      if (ip === undefined) missing.push(family);
+      else addresses[family] = ip;
+    }
+    if (missing.length === 0) return { link: candidate.link, addresses, reason: candidate.reason };
+    problem ??= `interface ${candidate.link.name} (${candidate.reason}) has no ${missing.join(' and no ')} address`;
+  }
+  if (problem !== undefined) return { wait: problem };
+  if (!asked)
+    return {
+      wait: `there is no default route (${choice.families.join(', ')}); set one or name the interface with --iface`,
+    };
+  const flags = [
+    ...choice.iface.map((v) => `--iface=${v}`),
+    ...choice.ifaceRegex.map((v) => `--iface-regex=${v}`),
+  ];
+  if (choice.canReach !== '') flags.push(`--iface-can-reach=${choice.canReach}`);
+  return {
+    wait: `no interface matches ${flags.join(', ')}; there are ${view.links.map((link) => link.name).join(', ')}`,
+  };
+}
+
+interface Candidate {
+  readonly link: Link;
+  readonly reason: string;
+  /** The address that the flag named or matched. */
+  readonly ip?: Ip;
+}
+
+function byNameOrIp(view: InterfaceView, wanted: string): Candidate[] {
+  const ip = Ip.tryParse(wanted);
+  if (ip === undefined) {
+    return view.links
+      .filter((link) => link.name === wanted)
+      .map((link) => ({ link, reason: `--iface=${wanted}` }));
+  }
+  const owner = view.addresses.find((address) => address.cidr.ip.equals(ip));
+  const link = view.links.find((candidate) => candidate.index === owner?.link);
+  return link === undefined ? [] : [{ link, ip, reason: `--iface=${wanted}` }];
+}
+
+function byRegex(view: InterfaceView, pattern: string): Candidate[] {
+  let regex: RegExp;
+  try {
+    regex = new RegExp(pattern);
+  } catch (error) {
+    throw new ConfigError('--iface-regex', `${JSON.stringify(pattern)} is not a regular expression`, {
+      cause: error,
+    });
+  }
+  const reason = `--iface-regex=${pattern}`;
+  const found: Candidate[] = [];
+  for (const address of view.addresses) {
+    const link = view.links.find((candidate) => candidate.index === address.link);
+    if (link === undefined || !usable(address)) continue;
+    if (regex.test(address.cidr.ip.toString())) found.push({ link, ip: address.cidr.ip, reason });
+  }
+  for (const link of view.links) if (regex.test(link.name)) found.push({ link, reason });
+  return found;
+}
+
+function byReach(view: InterfaceView, target: string): Candidate[] {
+  const ip = Ip.tryParse(target);
+  if (ip === undefined)
+    throw new ConfigError('--iface-can-reach', `${JSON.stringify(target)} is not an IP address`);
+  const index = view.linkTo(ip);
+  const link = view.links.find((candidate) => candidate.index === index);
+  return link === undefined ? [] : [{ link, reason: `--iface-can-reach=${target}` }];
+}
+
+/** The default route of the lowest priority value, of the first enabled family that has one. */
+function byDefaultRoute(view: InterfaceView, families: readonly Family[]): Candidate[] {
+  const found: Candidate[] = [];
+  for (const family of families) {
+    const routes = [...view.defaultRoutes(family)].sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0));
+    for (const route of routes) {
+      const link = view.links.find((candidate) => candidate.index === route.link);
+      if (link !== undefined) found.push({ link, reason: `${family} default route` });
+    }
+  }
+  return found;
+}
+
+/** Temporary, deprecated, tentative and failed addresses do not last: they are never published. */
+function usable(address: Address): boolean {
+  // IFA_F_TEMPORARY is IFA_F_SECONDARY's bit (`linux/if_addr.h`): on IPv4 it only says that another came first.
+  const temporary = address.cidr.family === 'ipv6' ? IFA_F.SECONDARY : 0;
+  const bad = temporary | IFA_F.DEPRECATED | IFA_F.TENTATIVE | IFA_F.DADFAILED;
+  return (address.flags & bad) === 0 && !address.cidr.ip.isLoopback();
+}
+
+/** The first usable address of a family, global before link-local. */
+function addressOf(view: InterfaceView, link: Link, family: Family): Ip | undefined {
+  const own = view.addresses
+    .filter((address) => address.link === link.index && address.cidr.family === family && usable(address))
+    .map((address) => address.cidr.ip);
+  return own.find((ip) => !ip.isLinkLocal()) ?? own[0];
+}
+
+/** The published address: the flag, else the operator's annotation, else the interface's. */
+export function publicAddress(
+  flag: string,
+  options: { name: string; family: Family; annotation: Ip | undefined; own: Ip | undefined },
+): Ip | undefined {
+  if (flag === '') return options.annotation ?? options.own;
+  const ip = Ip.tryParse(flag);
+  if (ip === undefined || ip.family !== options.family) {
+    throw new ConfigError(options.name, `${JSON.stringify(flag)} is not an ${options.family} address`);
+  }
+  if (ip.isUnspecified() || ip.isMulticast())
+    throw new FlannelError('operator', `${options.name}: ${ip} is no node's address`);
+  return ip;
+}

@@ -1,0 +1,205 @@
+import { ERRNO, ErrnoError, type ErrnoName } from '#base/errors.ts';
+import type { Family } from '#net/family.ts';
+import { Mac } from '#net/mac.ts';
+import type {
+  HostAddress,
+  HostFdb,
+  HostLink,
+  HostNeighbour,
+  HostRoute,
+  KernelOp,
+  KernelPort,
+} from './kernel.ts';
+import type { Entry, VxlanLink } from './plan.ts';
+
+/** A kernel in memory: holds state, answers with real errnos, takes a link's entries along when the link goes. */
+export class FakeKernel implements KernelPort {
+  #next = 1;
+  readonly #links = new Map<string, HostLink>();
+  #addresses: HostAddress[] = [];
+  #neighbours: HostNeighbour[] = [];
+  #fdb: HostFdb[] = [];
+  #routes: HostRoute[] = [];
+  readonly settled: string[] = [];
+  /** Every change asked for, in order. */
+  readonly log: KernelOp[] = [];
+
+  /** A device that is simply there, such as `eth0`. */
+  addDevice(name: string, mtu = 1500): HostLink {
+    const index = this.#next++;
+    const mac = Mac.fromBytes(Uint8Array.of(2, 0, 0, 0, 0, index));
+    const link: HostLink = { index, name, kind: undefined, mtu, mac, up: true, vxlan: undefined };
+    this.#links.set(name, link);
+    return link;
+  }
+
+  /** Somebody else's route. */
+  addRoute(route: HostRoute): void {
+    this.#routes.push(route);
+  }
+
+  links(): HostLink[] {
+    return [...this.#links.values()];
+  }
+
+  addresses(link: number): HostAddress[] {
+    return this.#addresses.filter((entry) => entry.link === link);
+  }
+
+  neighbours(link: number, family: Family): HostNeighbour[] {
+    return this.#neighbours.filter((entry) => entry.link === link && entry.ip.family === family);
+  }
+
+  fdb(link: number): HostFdb[] {
+    return this.#fdb.filter((entry) => entry.link === link);
+  }
+
+  routes(family: Family, link?: number): HostRoute[] {
+    return this.#routes.filter(
+      (route) =>
+        (route.dst ?? route.gateway)?.family === family && (link === undefined || route.link === link),
+    );
+  }
+
+  settleLink(name: string): void {
+    this.settled.push(name);
+  }
+
+  apply(ops: readonly KernelOp[]): (ErrnoError | undefined)[] {
+    return ops.map((op) => {
+      this.log.push(op);
+      const errno = this.#apply(op);
+      return errno === undefined ? undefined : new ErrnoError(op.op, ERRNO[errno]);
+    });
+  }
+
+  #apply(op: KernelOp): ErrnoName | undefined {
+    switch (op.op) {
+      case 'create-vxlan':
+        return this.#createVxlan(op.link);
+      case 'delete-link':
+        return this.#deleteLink(op.name);
+      case 'set-link': {
+        const link = this.#links.get(op.name);
+        if (link === undefined) return 'ENODEV';
+        const { mtu = link.mtu, mac = link.mac, up = link.up } = op;
+        this.#links.set(op.name, { ...link, mtu, mac, up });
+        return undefined;
+      }
+      case 'add-address':
+        return this.#addAddress(op.link, op.cidr);
+      case 'delete-address': {
+        const index = this.#index(op.link);
+        const kept = this.#addresses.filter((entry) => entry.link !== index || !entry.cidr.equals(op.cidr));
+        if (kept.length === this.#addresses.length) return 'EADDRNOTAVAIL';
+        this.#addresses = kept;
+        return undefined;
+      }
+      case 'put':
+        return this.#put(op.entry);
+      case 'remove':
+        return this.#remove(op.entry);
+    }
+  }
+
+  #createVxlan(link: VxlanLink): ErrnoName | undefined {
+    if (this.#links.has(link.name)) return 'EEXIST';
+    const parent = this.#index(link.parent);
+    if (parent === undefined) return 'ENODEV';
+    const { vni, port, local, learning, gbp } = link;
+    const taken = this.links().some((other) => other.vxlan?.vni === vni && other.vxlan.port === port);
+    if (taken) {
+      const same = this.links().some(
+        (other) => other.vxlan?.vni === vni && other.vxlan.local?.family === local.family,
+      );
+      if (same) return 'EEXIST';
+    }
+    this.#links.set(link.name, {
+      index: this.#next++,
+      name: link.name,
+      kind: 'vxlan',
+      mtu: link.mtu,
+      mac: link.mac,
+      up: false,
+      vxlan: { vni, port, local, parent, learning, gbp },
+    });
+    return undefined;
+  }
+
+  #deleteLink(name: string): ErrnoName | undefined {
+    const index = this.#index(name);
+    if (index === undefined) return 'ENODEV';
+    this.#links.delete(name);
+    this.#addresses = this.#addresses.filter((entry) => entry.link !== index);
+    this.#neighbours = this.#neighbours.filter((entry) => entry.link !== index);
+    this.#fdb = this.#fdb.filter((entry) => entry.link !== index);
+    this.#routes = this.#routes.filter((route) => route.link !== index);
+    return undefined;
+  }
+
+  #addAddress(name: string, cidr: HostAddress['cidr']): ErrnoName | undefined {
+    const link = this.#index(name);
+    if (link === undefined) return 'ENODEV';
+    if (this.#addresses.some((entry) => entry.link === link && entry.cidr.equals(cidr))) return 'EEXIST';
+    this.#addresses.push({ link, cidr, scope: 0 });
+    return undefined;
+  }
+
+  #put(entry: Entry): ErrnoName | undefined {
+    const link = this.#index(entry.link);
+    if (link === undefined) return 'ENODEV';
+    switch (entry.type) {
+      case 'neighbour':
+        this.#neighbours = this.#neighbours.filter(
+          (other) => other.link !== link || !other.ip.equals(entry.ip),
+        );
+        this.#neighbours.push({ link, ip: entry.ip, mac: entry.mac, permanent: true });
+        return undefined;
+      case 'fdb':
+        this.#fdb = this.#fdb.filter((other) => other.link !== link || !other.mac.equals(entry.mac));
+        this.#fdb.push({ link, mac: entry.mac, dst: entry.dst, permanent: true });
+        return undefined;
+      case 'route': {
+        const up = [...this.#links.values()].find((other) => other.index === link)?.up ?? false;
+        if (!up) return 'ENETDOWN';
+        this.#routes = this.#routes.filter(
+          (other) => other.dst === undefined || !other.dst.equals(entry.dst),
+        );
+        const { dst, gateway, onlink } = entry;
+        this.#routes.push({ dst, gateway, link, onlink, byKernel: false, priority: undefined });
+        return undefined;
+      }
+    }
+  }
+
+  #remove(entry: Entry): ErrnoName | undefined {
+    const link = this.#index(entry.link);
+    if (link === undefined) return 'ENODEV';
+    switch (entry.type) {
+      case 'neighbour': {
+        const kept = this.#neighbours.filter((other) => other.link !== link || !other.ip.equals(entry.ip));
+        if (kept.length === this.#neighbours.length) return 'ENOENT';
+        this.#neighbours = kept;
+        return undefined;
+      }
+      case 'fdb': {
+        const kept = this.#fdb.filter((other) => other.link !== link || !other.mac.equals(entry.mac));
+        if (kept.length === this.#fdb.length) return 'ENOENT';
+        this.#fdb = kept;
+        return undefined;
+      }
+      case 'route': {
+        const kept = this.#routes.filter(
+          (other) => other.link !== link || other.dst === undefined || !other.dst.equals(entry.dst),
+        );
+        if (kept.length === this.#routes.length) return 'ESRCH';
+        this.#routes = kept;
+        return undefined;
+      }
+    }
+  }
+
+  #index(name: string): number | undefined {
+    return this.#links.get(name)?.index;
+  }
+}

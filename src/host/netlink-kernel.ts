@@ -1,0 +1,204 @@
+import { hasErrno, type ErrnoError } from '#base/errors.ts';
+import type { Family } from '#net/family.ts';
+import { NetlinkError, type NetlinkRequest } from '#netlink/message.ts';
+import type { Rtnetlink } from '#rtnetlink/client.ts';
+import { NUD, RTN, RTPROT, RT_TABLE } from '#rtnetlink/constants.ts';
+import type { Link, NewLinkKind } from '#rtnetlink/link.ts';
+import {
+  addAddress,
+  addFdb,
+  addNeighbour,
+  addRoute,
+  deleteAddress,
+  deleteFdb,
+  deleteLink,
+  deleteNeighbour,
+  deleteRoute,
+  newLink,
+  setLink,
+} from '#rtnetlink/requests.ts';
+import type {
+  HostAddress,
+  HostFdb,
+  HostLink,
+  HostNeighbour,
+  HostRoute,
+  KernelOp,
+  KernelPort,
+} from './kernel.ts';
+import type { Entry, VxlanLink } from './plan.ts';
+import { setLinkSysctl } from './sysctl.ts';
+
+/** The kernel port over rtnetlink, for the network namespace that `rtnetlink` was opened in. */
+export class NetlinkKernel implements KernelPort {
+  readonly #rtnetlink: Rtnetlink;
+  readonly #indices = new Map<string, number>();
+
+  constructor(rtnetlink: Rtnetlink) {
+    this.#rtnetlink = rtnetlink;
+  }
+
+  links(): HostLink[] {
+    const links = this.#rtnetlink.links();
+    this.#indices.clear();
+    for (const link of links) this.#indices.set(link.name, link.index);
+    return links.map(hostLink);
+  }
+
+  addresses(link: number): HostAddress[] {
+    return this.#rtnetlink.addresses({ link });
+  }
+
+  neighbours(link: number, family: Family): HostNeighbour[] {
+    return this.#rtnetlink
+      .neighbours({ link, family })
+      .map((entry) => ({
+        link,
+        ip: entry.ip,
+        mac: entry.mac,
+        permanent: (entry.state & NUD.PERMANENT) !== 0,
+      }));
+  }
+
+  fdb(link: number): HostFdb[] {
+    return this.#rtnetlink
+      .fdb({ link })
+      .map(({ mac, dst, state }) => ({ link, mac, dst, permanent: (state & NUD.PERMANENT) !== 0 }));
+  }
+
+  routes(family: Family, link?: number): HostRoute[] {
+    const filter = { family, table: RT_TABLE.MAIN, ...(link === undefined ? {} : { link }) };
+    const routes = this.#rtnetlink.routes(filter);
+    return routes
+      .filter((route) => route.type === RTN.UNICAST && (link === undefined || route.link === link))
+      .map((route) => ({ ...route, byKernel: route.protocol === RTPROT.KERNEL }));
+  }
+
+  settleLink(name: string): void {
+    // Router advertisements have no business inside the overlay.
+    setLinkSysctl('ipv6', name, { key: 'accept_ra', value: '0' });
+  }
+
+  apply(ops: readonly KernelOp[]): (ErrnoError | undefined)[] {
+    const results: (ErrnoError | undefined)[] = [];
+    let batch: NetlinkRequest[] = [];
+    const flush = () => {
+      if (batch.length > 0) results.push(...this.#rtnetlink.apply(batch));
+      batch = [];
+    };
+    for (const op of ops) {
+      const request = this.#request(op);
+      if (request !== undefined) batch.push(request);
+      // A link's index is known only once the requests before it are done.
+      if (request === undefined || op.op === 'create-vxlan' || op.op === 'delete-link') {
+        flush();
+        if (request === undefined)
+          results.push(new NetlinkError(op.op, 19, { message: 'the link is not there' }));
+        else this.links();
+      }
+      if (op.op === 'create-vxlan') results.push(explain(results.pop(), op.link));
+    }
+    flush();
+    return results;
+  }
+
+  /** Undefined when the link that the change is about does not exist. */
+  #request(op: KernelOp): NetlinkRequest | undefined {
+    switch (op.op) {
+      case 'create-vxlan': {
+        const parent = this.#index(op.link.parent);
+        return parent === undefined ? undefined : newLink(vxlanSpec(op.link, parent));
+      }
+      case 'delete-link':
+        return deleteLink(op.name);
+      case 'set-link': {
+        const link = this.#index(op.name);
+        const { mtu, mac, up } = op;
+        return link === undefined ? undefined : setLink(link, { mtu, mac, up });
+      }
+      case 'add-address':
+      case 'delete-address': {
+        const link = this.#index(op.link);
+        if (link === undefined) return undefined;
+        return op.op === 'add-address'
+          ? addAddress({ link, cidr: op.cidr })
+          : deleteAddress({ link, cidr: op.cidr });
+      }
+      case 'put':
+      case 'remove': {
+        const link = this.#index(op.entry.link);
+        return link === undefined ? undefined : entryRequest(op.entry, link, op.op);
+      }
+    }
+  }
+
+  #index(name: string): number | undefined {
+    if (!this.#indices.has(name)) this.links();
+    return this.#indices.get(name);
+  }
+}
+
+function entryRequest(entry: Entry, link: number, op: 'put' | 'remove'): NetlinkRequest {
+  const replace = { replace: true };
+  switch (entry.type) {
+    case 'neighbour': {
+      const { ip, mac } = entry;
+      return op === 'put' ? addNeighbour({ link, ip, mac }, replace) : deleteNeighbour({ link, ip });
+    }
+    case 'fdb': {
+      const { mac, dst } = entry;
+      return op === 'put' ? addFdb({ link, mac, dst }, replace) : deleteFdb({ link, mac, dst });
+    }
+    case 'route': {
+      const { dst, gateway, onlink } = entry;
+      return op === 'put'
+        ? addRoute({ dst, gateway, link, onlink }, replace)
+        : deleteRoute({ dst, gateway, link });
+    }
+  }
+}
+
+function vxlanSpec(
+  link: VxlanLink,
+  parent: number,
+): { name: string; mtu: number; mac: VxlanLink['mac']; kind: NewLinkKind } {
+  const { name, mtu, mac, vni, port, local, learning, gbp } = link;
+  return { name, mtu, mac, kind: { type: 'vxlan', vni, port, local, parent, learning, gbp } };
+}
+
+function hostLink(link: Link): HostLink {
+  const { index, name, mtu, mac, up, kind } = link;
+  const vxlan =
+    kind?.type === 'vxlan'
+      ? {
+          vni: kind.vni,
+          port: kind.port,
+          local: kind.local,
+          parent: kind.parent,
+          learning: kind.learning,
+          gbp: kind.gbp === true,
+        }
+      : undefined;
+  return { index, name, mtu, mac, up, vxlan, kind: kind?.type === 'other' ? kind.name : kind?.type };
+}
+
+/** Says what an operator can do when a VXLAN device cannot be made. */
+function explain(error: ErrnoError | undefined, link: VxlanLink): ErrnoError | undefined {
+  if (!(error instanceof NetlinkError)) return error;
+  const ack = { message: error.extack, offset: error.badOffset };
+  const again = (cure: string) =>
+    new NetlinkError(`create vxlan link ${link.name}`, error.errno, ack, { cure });
+  if (hasErrno(error, 'EOPNOTSUPP')) return again('Load the kernel module: modprobe vxlan');
+  if (hasErrno(error, 'EPERM')) return again('Run as root or with CAP_NET_ADMIN');
+  if (hasErrno(error, 'EADDRINUSE')) {
+    return again(
+      `UDP port ${link.port} is taken: see "ss -lunp" and "ip -d link show type vxlan", or set Backend.Port`,
+    );
+  }
+  if (hasErrno(error, 'EEXIST')) {
+    return again(
+      `Another device holds VNI ${link.vni}: see "ip -d link show type vxlan", remove it or set Backend.VNI`,
+    );
+  }
+  return error;
+}

@@ -1,0 +1,93 @@
+import type { Cidr } from '#net/cidr.ts';
+import type { Ip } from '#net/ip.ts';
+import type { Mac } from '#net/mac.ts';
+
+/** A VXLAN device as it should be: `ip link add <name> type vxlan id <vni> local <local> dev <parent> dstport <port>`. */
+export interface VxlanLink {
+  readonly name: string;
+  readonly vni: number;
+  readonly port: number;
+  readonly local: Ip;
+  /** Name of the external interface. */
+  readonly parent: string;
+  readonly learning: boolean;
+  readonly gbp: boolean;
+  readonly mtu: number;
+  readonly mac: Mac;
+  /** The only global addresses on it. */
+  readonly addresses: readonly Cidr[];
+}
+
+/** `ip neigh replace <ip> lladdr <mac> nud permanent dev <link>`. */
+export interface NeighbourEntry {
+  readonly type: 'neighbour';
+  readonly link: string;
+  readonly ip: Ip;
+  readonly mac: Mac;
+}
+
+/** `bridge fdb replace <mac> dst <dst> dev <link> self permanent`. */
+export interface FdbPlanEntry {
+  readonly type: 'fdb';
+  readonly link: string;
+  readonly mac: Mac;
+  readonly dst: Ip;
+}
+
+/** `ip route replace <dst> via <gateway> dev <link> [onlink]` in the main table. */
+export interface RouteEntry {
+  readonly type: 'route';
+  readonly link: string;
+  readonly dst: Cidr;
+  readonly gateway: Ip;
+  readonly onlink: boolean;
+}
+
+/** What one peer needs in the kernel. */
+export type Entry = NeighbourEntry | FdbPlanEntry | RouteEntry;
+
+/** The identity of an entry: two entries with one key cannot be in the kernel at the same time. */
+export function entryKey(entry: Entry): string {
+  switch (entry.type) {
+    case 'neighbour':
+      return `n ${entry.link} ${entry.ip}`;
+    case 'fdb':
+      return `f ${entry.link} ${entry.mac}`;
+    case 'route':
+      return `r ${entry.dst}`;
+  }
+}
+
+/** True when both say the same in every field. */
+export function sameEntry(a: Entry, b: Entry): boolean {
+  if (a.type !== b.type || a.link !== b.link) return false;
+  switch (a.type) {
+    case 'neighbour':
+      return b.type === 'neighbour' && a.ip.equals(b.ip) && a.mac.equals(b.mac);
+    case 'fdb':
+      return b.type === 'fdb' && a.mac.equals(b.mac) && a.dst.equals(b.dst);
+    case 'route':
+      return (
+        b.type === 'route' && a.dst.equals(b.dst) && a.gateway.equals(b.gateway) && a.onlink === b.onlink
+      );
+  }
+}
+
+/** One line as `ip` or `bridge` would say it. */
+export function describeEntry(entry: Entry): string {
+  switch (entry.type) {
+    case 'neighbour':
+      return `neighbour ${entry.ip} lladdr ${entry.mac} dev ${entry.link}`;
+    case 'fdb':
+      return `fdb ${entry.mac} dst ${entry.dst} dev ${entry.link}`;
+    case 'route':
+      return `route ${entry.dst} via ${entry.gateway} dev ${entry.link}`;
+  }
+}
+
+/** The whole of what this node should look like. */
+export interface HostPlan {
+  readonly links: readonly VxlanLink[];
+  /** By `entryKey`. */
+  readonly entries: ReadonlyMap<string, Entry>;
+}

@@ -1,0 +1,195 @@
+import { isExists, isNotFound, type ErrnoError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { Claims, EntryChange } from './claims.ts';
+import type { DirectRoutes } from './direct-routes.ts';
+import { liveEntries } from './entries.ts';
+import type { HostLink, KernelOp, KernelPort } from './kernel.ts';
+import { linkDifference, staleLinks } from './links.ts';
+import {
+  describeEntry,
+  sameEntry,
+  type Entry,
+  type HostPlan,
+  type RouteEntry,
+  type VxlanLink,
+} from './plan.ts';
+
+/** What one pass found and did. */
+export interface PassReport {
+  /** Changes written. */
+  readonly written: number;
+  /** What was not as planned, in words, at most `FOUND_LIMIT`. */
+  readonly found: readonly string[];
+  /** Number of things that were not as planned. */
+  readonly foundCount: number;
+  readonly errors: readonly ErrnoError[];
+}
+
+const FOUND_LIMIT = 20;
+
+export interface ReconcilerOptions {
+  readonly kernel: KernelPort;
+  readonly directRoutes: DirectRoutes;
+  readonly log: Logger;
+}
+
+/** The only writer to the kernel's network state: makes it equal to the plan and touches nothing else. */
+export class Reconciler {
+  readonly #kernel: KernelPort;
+  readonly #directRoutes: DirectRoutes;
+  readonly #log: Logger;
+
+  constructor(options: ReconcilerOptions) {
+    this.#kernel = options.kernel;
+    this.#directRoutes = options.directRoutes;
+    this.#log = options.log;
+  }
+
+  /** Reads everything, writes the difference, removes what is ours and not planned. */
+  full(plan: HostPlan): PassReport {
+    const pass = new Pass();
+    const live = this.#kernel.links();
+    for (const name of staleLinks(plan.links, live)) {
+      pass.find(`link ${name} of an earlier configuration`);
+      this.#write(pass, [{ op: 'delete-link', name }]);
+    }
+    for (const link of plan.links) this.#link(pass, link, live);
+    const byName = new Map(this.#kernel.links().map((link) => [link.name, link]));
+    for (const link of plan.links) {
+      const current = byName.get(link.name);
+      if (current !== undefined) this.#addresses(pass, link, current);
+    }
+    this.#entries(pass, plan, byName);
+    return pass.report();
+  }
+
+  /** One peer's change: just its entries. Errors mean that a full pass should follow. */
+  change(plan: HostPlan, change: EntryChange): readonly ErrnoError[] {
+    const pass = new Pass();
+    const direct = change.put.filter((entry): entry is RouteEntry => this.#isDirect(plan, entry));
+    if (direct.length > 0) this.#directRoutes.remember(direct);
+    // Routes go first and come last: a packet never takes a route whose neighbour or FDB entry is not there.
+    this.#write(
+      pass,
+      [...change.remove].sort(routesFirst).map((entry) => ({ op: 'remove', entry })),
+    );
+    this.#write(
+      pass,
+      [...change.put].sort(routesLast).map((entry) => ({ op: 'put', entry })),
+    );
+    const gone = change.remove.filter((entry): entry is RouteEntry => this.#isDirect(plan, entry));
+    if (gone.length > 0) this.#directRoutes.forget(gone);
+    return pass.report().errors;
+  }
+
+  #isDirect(plan: HostPlan, entry: Entry): boolean {
+    return entry.type === 'route' && plan.links.every((link) => link.name !== entry.link);
+  }
+
+  #link(pass: Pass, wanted: VxlanLink, live: readonly HostLink[]): void {
+    const named = (name: string) => live.find((link) => link.name === name);
+    const difference = linkDifference(wanted, named(wanted.name), named(wanted.parent));
+    for (const found of difference.found) pass.find(found);
+    if (difference.ops.length === 0) return;
+    const errors = this.#write(pass, difference.ops);
+    if (difference.created && errors === 0) this.#kernel.settleLink(wanted.name);
+  }
+
+  #addresses(pass: Pass, wanted: VxlanLink, live: HostLink): void {
+    const present = this.#kernel.addresses(live.index).filter((address) => address.scope === 0);
+    const ops: KernelOp[] = [];
+    for (const { cidr } of present) {
+      if (wanted.addresses.some((address) => address.equals(cidr))) continue;
+      pass.find(`address ${cidr} on ${wanted.name} is not planned`);
+      ops.push({ op: 'delete-address', link: wanted.name, cidr });
+    }
+    for (const cidr of wanted.addresses) {
+      if (present.some((address) => address.cidr.equals(cidr))) continue;
+      pass.find(`address ${cidr} missing on ${wanted.name}`);
+      ops.push({ op: 'add-address', link: wanted.name, cidr });
+    }
+    this.#write(pass, ops);
+  }
+
+  #entries(pass: Pass, plan: HostPlan, byName: ReadonlyMap<string, HostLink>): void {
+    const live = liveEntries(this.#kernel, plan, { links: byName, remembered: this.#directRoutes.known() });
+    const put: Entry[] = [];
+    const remove: Entry[] = [];
+    for (const [key, entry] of plan.entries) {
+      const there = live.get(key);
+      if (there !== undefined && sameEntry(there, entry)) continue;
+      pass.find(
+        there === undefined ? `${describeEntry(entry)} missing` : `${describeEntry(there)} is not as planned`,
+      );
+      put.push(entry);
+    }
+    for (const [key, entry] of live) {
+      const wanted = plan.entries.get(key);
+      // A route that merely moves to another link is replaced in place by the kernel.
+      if (wanted !== undefined) continue;
+      pass.find(`${describeEntry(entry)} is not planned`);
+      remove.push(entry);
+    }
+    if (put.length === 0 && remove.length === 0) return;
+    for (const error of this.change(plan, { put, remove })) pass.fail(error);
+    pass.count(put.length + remove.length);
+  }
+
+  /** Returns the number of errors. Wanted outcomes (already there, already gone) are none. */
+  #write(pass: Pass, ops: readonly KernelOp[]): number {
+    if (ops.length === 0) return 0;
+    let errors = 0;
+    for (const [index, error] of this.#kernel.apply(ops).entries()) {
+      const op = ops[index]?.op;
+      if (error === undefined) continue;
+      if ((op === 'remove' || op === 'delete-link' || op === 'delete-address') && isNotFound(error)) continue;
+      if (op === 'add-address' && isExists(error)) continue;
+      errors += 1;
+      pass.fail(error);
+      this.#log.debug('the kernel refuses a change', { op: op ?? '', error });
+    }
+    pass.count(ops.length - errors);
+    return errors;
+  }
+}
+
+/** The plan made of links and of what the peers claim. */
+export function planOf(links: readonly VxlanLink[], claims: Claims): HostPlan {
+  return { links, entries: claims.entries };
+}
+
+function rank(entry: Entry): number {
+  return entry.type === 'route' ? 1 : 0;
+}
+
+function routesLast(a: Entry, b: Entry): number {
+  return rank(a) - rank(b);
+}
+
+function routesFirst(a: Entry, b: Entry): number {
+  return rank(b) - rank(a);
+}
+
+class Pass {
+  readonly #found: string[] = [];
+  readonly #errors: ErrnoError[] = [];
+  #foundCount = 0;
+  #written = 0;
+
+  find(what: string): void {
+    this.#foundCount += 1;
+    if (this.#found.length < FOUND_LIMIT) this.#found.push(what);
+  }
+
+  fail(error: ErrnoError): void {
+    this.#errors.push(error);
+  }
+
+  count(changes: number): void {
+    this.#written += changes;
+  }
+
+  report(): PassReport {
+    return { written: this.#written, found: this.#found, foundCount: this.#foundCount, errors: this.#errors };
+  }
+}

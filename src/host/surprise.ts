@@ -1,0 +1,106 @@
+import type { Family } from '#net/family.ts';
+import { IFA_F, NTF, NUD, RT_TABLE, RTPROT } from '#rtnetlink/constants.ts';
+import type { RtNotification } from '#rtnetlink/notification.ts';
+import { entryKey, sameEntry, type Entry, type HostPlan } from './plan.ts';
+
+export interface SurpriseContext {
+  readonly plan: HostPlan;
+  /** Name of a link by index, for our links and their parents. */
+  readonly nameOf: (index: number) => string | undefined;
+}
+
+/**
+ * What a notification says against the plan, in words; undefined for what is as planned (our own writes come back as
+ * notifications too) or not ours. The answer to a surprise is a full pass, which looks for itself.
+ */
+export function surprise(notification: RtNotification, context: SurpriseContext): string | undefined {
+  switch (notification.type) {
+    case 'link': {
+      const { link } = notification;
+      return linkSurprise(link, notification.action === 'delete', context.plan);
+    }
+    case 'address': {
+      const { address } = notification;
+      const name = context.nameOf(address.link);
+      const planned = context.plan.links.find((link) => link.name === name);
+      if (planned === undefined)
+        return parentSurprise(name, address.cidr.family, notification.action, context);
+      const wanted = planned.addresses.some((cidr) => cidr.equals(address.cidr));
+      if (notification.action === 'delete')
+        return wanted ? `address ${address.cidr} removed from ${name}` : undefined;
+      const foreign = !wanted && address.scope === 0 && (address.flags & IFA_F.TENTATIVE) === 0;
+      return foreign ? `address ${address.cidr} added to ${name}` : undefined;
+    }
+    case 'route': {
+      const { route } = notification;
+      if (route.table !== RT_TABLE.MAIN || route.protocol === RTPROT.KERNEL) return undefined;
+      const { dst, gateway, onlink } = route;
+      const link = route.link === undefined ? undefined : context.nameOf(route.link);
+      if (dst === undefined || link === undefined) return undefined;
+      if (gateway === undefined) return undefined;
+      return entrySurprise({ type: 'route', link, dst, gateway, onlink }, notification.action, context.plan);
+    }
+    case 'neighbour': {
+      const { ip, mac, state } = notification.neighbour;
+      const link = context.nameOf(notification.neighbour.link);
+      if (link === undefined) return undefined;
+      const planned = context.plan.entries.get(`n ${link} ${ip}`);
+      if (mac === undefined || (state & NUD.PERMANENT) === 0) {
+        return planned === undefined ? undefined : `neighbour ${ip} on ${link} lost or no longer permanent`;
+      }
+      return entrySurprise({ type: 'neighbour', link, ip, mac }, notification.action, context.plan);
+    }
+    case 'fdb': {
+      const { mac, dst, state, flags } = notification.entry;
+      const link = context.nameOf(notification.entry.link);
+      if (link === undefined || dst === undefined || (flags & NTF.SELF) === 0) return undefined;
+      if ((state & NUD.PERMANENT) === 0 && notification.action === 'new') return undefined;
+      return entrySurprise({ type: 'fdb', link, mac, dst }, notification.action, context.plan);
+    }
+  }
+}
+
+interface SeenLink {
+  readonly name: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly mac: { toString(): string } | undefined;
+}
+
+function linkSurprise(link: SeenLink, deleted: boolean, plan: HostPlan): string | undefined {
+  const wanted = plan.links.find(({ name }) => name === link.name);
+  if (wanted === undefined) {
+    // A parent that comes, goes or changes its state may have taken our devices along.
+    const parent = plan.links.some((planned) => planned.parent === link.name);
+    return parent ? `external interface ${link.name} ${deleted ? 'removed' : 'changed'}` : undefined;
+  }
+  if (deleted) return `link ${link.name} removed`;
+  if (!link.up) return `link ${link.name} is down`;
+  if (link.mtu !== wanted.mtu) return `link ${link.name} has MTU ${link.mtu}`;
+  if (link.mac?.toString() !== wanted.mac.toString()) return `link ${link.name} has MAC ${String(link.mac)}`;
+  return undefined;
+}
+
+function parentSurprise(
+  name: string | undefined,
+  family: Family,
+  action: 'new' | 'delete',
+  context: SurpriseContext,
+): string | undefined {
+  const uses = context.plan.links.some((link) => link.parent === name && link.local.family === family);
+  return uses && action === 'delete'
+    ? `an address of ${name ?? 'the external interface'} removed`
+    : undefined;
+}
+
+function entrySurprise(entry: Entry, action: 'new' | 'delete', plan: HostPlan): string | undefined {
+  const wanted = plan.entries.get(entryKey(entry));
+  if (action === 'delete') {
+    return wanted !== undefined && sameEntry(wanted, entry) ? `${entryKey(entry)} removed` : undefined;
+  }
+  if (wanted === undefined) {
+    const ours = plan.links.some((link) => link.name === entry.link);
+    return ours ? `${entryKey(entry)} added` : undefined;
+  }
+  return sameEntry(wanted, entry) ? undefined : `${entryKey(entry)} changed`;
+}
