@@ -23,12 +23,12 @@ export interface Position {
   readonly offset: number;
 }
 
-/** Both directions of one attribute's payload. */
-export interface Codec<T> {
+/** Both directions of one attribute's payload; what is written (`T`) may be looser than what is read (`R`). */
+export interface Codec<T, R = T> {
   /** True when the payload consists of attributes: the type then carries NLA_F_NESTED. */
   readonly nested?: boolean;
   write(out: ByteWriter, value: T): void;
-  read(bytes: Uint8Array, at: Position): T;
+  read(bytes: Uint8Array, at: Position): R;
 }
 
 /** An attribute that a table does not know: kept as it came. */
@@ -142,66 +142,107 @@ export function forEachAttribute(
       );
     }
     const type = readU16(bytes, offset + 2) & NLA_TYPE_MASK;
-    const position = { path: at.path, offset: at.offset + offset + HEADER };
-    each(type, bytes.subarray(offset + HEADER, offset + length), position);
+    each(type, bytes.subarray(offset + HEADER, offset + length), new Place(at, '', offset + HEADER));
     offset += (length + 3) & ~3;
   }
 }
 
-type Fields = Readonly<Record<string, readonly [type: number, codec: Codec<unknown>]>>;
+type Fields = Readonly<Record<string, readonly [type: number, codec: Codec<never, unknown>]>>;
 
-/** What a table decodes to and encodes from; absent attributes are undefined. */
+/** What a table decodes to; absent attributes are undefined. */
 export type AttributeValues<F extends Fields> = {
-  readonly [K in keyof F]?: (F[K] extends readonly [number, Codec<infer T>] ? T : never) | undefined;
-} & { readonly unknown?: readonly RawAttribute[] };
+  readonly [K in keyof F]?: (F[K] extends readonly [number, Codec<never, infer R>] ? R : never) | undefined;
+} & Unknown;
 
-export interface AttributeTable<F extends Fields> extends Codec<AttributeValues<F>> {
+/** What a table encodes from. */
+export type AttributeInput<F extends Fields> = {
+  readonly [K in keyof F]?: (F[K] extends readonly [number, Codec<infer T, unknown>] ? T : never) | undefined;
+} & Unknown;
+
+interface Unknown {
+  readonly unknown?: readonly RawAttribute[] | undefined;
+}
+
+export interface AttributeTable<F extends Fields> extends Codec<AttributeInput<F>, AttributeValues<F>> {
   readonly nested: true;
+  readonly fields: F;
 }
 
 /**
  * A typed table of one attribute space: `{ key: [number, codec] }`. Encoding writes the given keys in the order of the
- * table, then `unknown`; decoding keeps what the table does not know in `unknown`. The last of duplicates wins.
+ * table, then `unknown`; decoding keeps what the table does not know in `unknown`, or drops it where nobody writes it
+ * back (`keep`). The last of duplicates wins.
  */
-export function attributeTable<const F extends Fields>(name: string, fields: F): AttributeTable<F> {
-  const entries = Object.entries(fields);
-  let byType: Map<number, readonly [string, Codec<unknown>]> | undefined;
+export function attributeTable<const F extends Fields>(
+  name: string,
+  fields: F,
+  keep: 'keep' | 'drop' = 'keep',
+): AttributeTable<F> {
+  const entries = Object.entries(fields).map(([key, [type, codec]]) => ({
+    key,
+    type,
+    wireType: codec.nested === true ? type | NLA_F_NESTED : type,
+    codec: codec as Codec<unknown>,
+  }));
+  const byType: (Entry | undefined)[] = [];
+  for (const entry of entries) byType[entry.type] = entry;
   return {
     nested: true,
+    fields,
     write(out, values) {
       const given: Readonly<Record<string, unknown>> = values;
-      for (const [key, [type, codec]] of entries) {
+      for (const { key, wireType, codec } of entries) {
         const value = given[key];
         if (value === undefined) continue;
-        writeAttribute(out, codec.nested === true ? type | NLA_F_NESTED : type, () =>
-          codec.write(out, value),
-        );
+        const start = out.length;
+        out.u16(0).u16(wireType);
+        codec.write(out, value);
+        out.patchU16(start, out.length - start);
+        out.align(4);
       }
       for (const { type, payload } of values.unknown ?? []) {
         writeAttribute(out, type, () => out.bytes(payload));
       }
     },
     read(bytes, at) {
-      byType ??= new Map(entries.map(([key, [type, codec]]) => [type, [key, codec] as const]));
-      const lookup = byType;
       const values: Record<string, unknown> = {};
       const unknown: RawAttribute[] = [];
-      forEachAttribute(
-        bytes,
-        { path: `${at.path}.${name}`, offset: at.offset },
-        (type, payload, position) => {
-          const known = lookup.get(type);
-          if (known === undefined) unknown.push({ type, payload: payload.slice() });
-          else {
-            const [key, codec] = known;
-            values[key] = codec.read(payload, { path: `${position.path}.${key}`, offset: position.offset });
-          }
-        },
-      );
+      forEachAttribute(bytes, new Place(at, name, 0), (type, payload, position) => {
+        const known = byType[type];
+        if (known !== undefined)
+          values[known.key] = known.codec.read(payload, new Place(position, known.key, 0));
+        else if (keep === 'keep') unknown.push({ type, payload: payload.slice() });
+      });
       if (unknown.length > 0) values['unknown'] = unknown;
       return values as AttributeValues<F>;
     },
   };
+}
+
+interface Entry {
+  readonly key: string;
+  readonly type: number;
+  readonly wireType: number;
+  readonly codec: Codec<unknown>;
+}
+
+/** A position below another; its words are put together only when an error asks for them. */
+class Place implements Position {
+  readonly offset: number;
+  readonly #parent: Position;
+  readonly #name: string;
+
+  constructor(parent: Position, name: string, offset: number) {
+    this.#parent = parent;
+    this.#name = name;
+    this.offset = parent.offset + offset;
+  }
+
+  get path(): string {
+    const above = this.#parent.path;
+    if (above === '' || this.#name === '') return above + this.#name;
+    return `${above}.${this.#name}`;
+  }
 }
 
 /** A list of attributes that all have the same inner form; their types are an index or a fixed number. */

@@ -1,0 +1,229 @@
+import { ERRNO, FlannelError, hasErrno } from '#base/errors.ts';
+import { withNetns, type Netns } from '#ffi/netns.ts';
+import type { Family } from '#net/family.ts';
+import type { Ip } from '#net/ip.ts';
+import { NETLINK, NetlinkConnection } from '#netlink/connection.ts';
+import { NetlinkError, type NetlinkRequest } from '#netlink/message.ts';
+import {
+  addAddress,
+  deleteAddress,
+  dumpAddresses,
+  readAddress,
+  type Address,
+  type AddressSpec,
+} from './address.ts';
+import { NTF } from './constants.ts';
+import { addFdb, deleteFdb, dumpFdb, readFdbEntry, type FdbEntry, type FdbSpec } from './fdb.ts';
+import {
+  afterCreation,
+  deleteLink,
+  dumpLinks,
+  getLink,
+  newLink,
+  readLink,
+  setBridgePort,
+  setLink,
+  type BridgePort,
+  type Link,
+  type LinkChange,
+  type LinkSpec,
+} from './link.ts';
+import {
+  addNeighbour,
+  deleteNeighbour,
+  dumpNeighbours,
+  readNeighbour,
+  type Neighbour,
+  type NeighbourSpec,
+} from './neighbour.ts';
+import { readRoute, type Route } from './route.ts';
+import {
+  addRoute,
+  deleteRoute,
+  dumpRoutes,
+  lookUpRoute,
+  type RouteFilter,
+  type RouteSpec,
+} from './route/request.ts';
+
+/**
+ * Links, addresses, routes, neighbours and FDB of one network namespace. All calls are synchronous; the kernel's "no"
+ * is thrown as a NetlinkError. The socket stays in the namespace that it was opened in.
+ */
+export class Rtnetlink implements Disposable {
+  readonly #connection: NetlinkConnection;
+
+  private constructor(connection: NetlinkConnection) {
+    this.#connection = connection;
+  }
+
+  /** For the network namespace of this thread. */
+  static open(): Rtnetlink {
+    return new Rtnetlink(NetlinkConnection.open(NETLINK.ROUTE));
+  }
+
+  /** For another namespace; this thread is back in its own afterwards. */
+  static openIn(netns: Netns): Rtnetlink {
+    return withNetns(netns, () => Rtnetlink.open());
+  }
+
+  links(): Link[] {
+    return this.#connection.dump(dumpLinks(), readLink);
+  }
+
+  /** By index or name; undefined when it is not there. */
+  link(ref: number | string): Link | undefined {
+    try {
+      return this.#connection.get(getLink(ref), readLink);
+    } catch (error) {
+      if (hasErrno(error, 'ENODEV')) return undefined;
+      throw error;
+    }
+  }
+
+  /** EEXIST when the name is taken. When it throws, nothing has been made. */
+  createLink(spec: LinkSpec): void {
+    this.#connection.execute(newLink(spec));
+    const { kind, name, netns } = spec;
+    try {
+      this.#finish(name, netns, afterCreation(spec));
+      if (kind.type === 'veth' && kind.peer.up === true)
+        this.#finish(kind.peer.name, kind.peer.netns ?? netns, [{ up: true }]);
+    } catch (error) {
+      using elsewhere = netns && Rtnetlink.openIn(netns);
+      (elsewhere ?? this).deleteLink(name);
+      throw error;
+    }
+  }
+
+  /** Changes a link, found by its name in `netns`, step by step. */
+  #finish(name: string, netns: Netns | undefined, changes: readonly LinkChange[]): void {
+    if (changes.length === 0) return;
+    using elsewhere = netns && Rtnetlink.openIn(netns);
+    const client = elsewhere ?? this;
+    const link = client.link(name);
+    if (link === undefined) throw new NetlinkError(`set up link ${name}`, ERRNO.ENODEV);
+    for (const change of changes) client.setLink(link.index, change);
+  }
+
+  setLink(index: number, change: LinkChange): void {
+    this.#connection.execute(setLink(index, change));
+  }
+
+  setBridgePort(index: number, port: BridgePort): void {
+    this.#connection.execute(setBridgePort(index, port));
+  }
+
+  deleteLink(ref: number | string): void {
+    this.#connection.execute(deleteLink(ref));
+  }
+
+  /** ENODEV when the link of the filter is not there. */
+  addresses(filter: { readonly link?: number; readonly family?: Family } = {}): Address[] {
+    return this.#connection.dump(dumpAddresses(filter), (message) => {
+      const address = readAddress(message);
+      return filter.link === undefined || address?.link === filter.link ? address : undefined;
+    });
+  }
+
+  addAddress(spec: AddressSpec): void {
+    this.#connection.execute(addAddress(spec));
+  }
+
+  replaceAddress(spec: AddressSpec): void {
+    this.#connection.execute(addAddress(spec, { replace: true }));
+  }
+
+  deleteAddress(spec: Pick<AddressSpec, 'link' | 'cidr' | 'peer'>): void {
+    this.#connection.execute(deleteAddress(spec));
+  }
+
+  /** Without cache entries. Empty when the table does not exist; ENODEV when the link does not. */
+  routes(filter: RouteFilter): Route[] {
+    try {
+      return this.#connection.dump(dumpRoutes(filter), (message) => {
+        const route = readRoute(message);
+        return route === undefined || route.cloned ? undefined : route;
+      });
+    } catch (error) {
+      if (filter.table !== undefined && hasErrno(error, 'ENOENT')) return [];
+      throw error;
+    }
+  }
+
+  addRoute(spec: RouteSpec): void {
+    this.#connection.execute(addRoute(spec));
+  }
+
+  replaceRoute(spec: RouteSpec): void {
+    this.#connection.execute(addRoute(spec, { replace: true }));
+  }
+
+  deleteRoute(spec: RouteSpec): void {
+    this.#connection.execute(deleteRoute(spec));
+  }
+
+  /** The route that a packet to `ip` would take; ENETUNREACH (or EHOSTUNREACH) when there is none. */
+  routeTo(ip: Ip, options: { readonly from?: Ip; readonly link?: number } = {}): Route {
+    const request = lookUpRoute(ip, options);
+    const route = this.#connection.get(request, readRoute);
+    if (route === undefined) throw new FlannelError('kernel', `${request.what}: not an IP route`);
+    return route;
+  }
+
+  neighbours(filter: { readonly link?: number; readonly family: Family }): Neighbour[] {
+    return this.#connection.dump(dumpNeighbours(filter), readNeighbour);
+  }
+
+  addNeighbour(spec: NeighbourSpec): void {
+    this.#connection.execute(addNeighbour(spec));
+  }
+
+  replaceNeighbour(spec: NeighbourSpec): void {
+    this.#connection.execute(addNeighbour(spec, { replace: true }));
+  }
+
+  deleteNeighbour(spec: Pick<Neighbour, 'link' | 'ip'>): void {
+    this.#connection.execute(deleteNeighbour(spec));
+  }
+
+  /** The link's own entries (NTF_SELF), not those that its bridge keeps. */
+  fdb(filter: { readonly link: number }): FdbEntry[] {
+    return this.#connection.dump(dumpFdb(filter), (message) => {
+      const entry = readFdbEntry(message);
+      return entry?.link === filter.link && (entry.flags & NTF.SELF) !== 0 ? entry : undefined;
+    });
+  }
+
+  addFdb(spec: FdbSpec): void {
+    this.#connection.execute(addFdb(spec));
+  }
+
+  replaceFdb(spec: FdbSpec): void {
+    this.#connection.execute(addFdb(spec, { replace: true }));
+  }
+
+  appendFdb(spec: FdbSpec): void {
+    this.#connection.execute(addFdb(spec, { append: true }));
+  }
+
+  deleteFdb(spec: Omit<FdbSpec, 'state'>): void {
+    this.#connection.execute(deleteFdb(spec));
+  }
+
+  /**
+   * Many requests at once (`#rtnetlink/requests.ts`). The result has one place per request: undefined when done, else
+   * the kernel's error; a failed request does not stop the others.
+   */
+  apply(requests: readonly NetlinkRequest[]): (NetlinkError | undefined)[] {
+    return this.#connection.batch(requests);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
