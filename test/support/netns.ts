@@ -1,0 +1,121 @@
+import { describe, expect, test } from 'bun:test';
+
+/** Set in the child: the block of tests that it is to run. */
+const CHILD = 'FLANNEL_TEST_NETNS_BLOCK';
+const SKIPPED = 'skipped: kernel lacks ';
+
+export interface NetnsOptions {
+  /** A mount namespace of its own as well. */
+  readonly mounts?: boolean;
+  /** Bound of the whole block, ms; default 60,000. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Tests that need a network namespace of their own. The test process never enters one: it runs this very test file once
+ * more under `unshare --net`, and there `body` registers its tests as usual. `file` is `import.meta.path`, `name`
+ * unique within it. The namespace is empty (lo is down) and goes with the child.
+ */
+export function describeInNetns(
+  file: string,
+  name: string,
+  body: () => void,
+  options: NetnsOptions = {},
+): void {
+  const block = process.env[CHILD];
+  if (block !== undefined) {
+    if (block === name) describe(name, body);
+    return;
+  }
+  const { mounts = false, timeoutMs = 60_000 } = options;
+  test(
+    `${name} (in a fresh network namespace)`,
+    async () => {
+      const argv = ['--net', ...(mounts ? ['--mount'] : []), process.execPath, 'test', file];
+      const child = Bun.spawn(['unshare', ...argv], {
+        env: { ...process.env, [CHILD]: name },
+        stdout: 'pipe',
+        stderr: 'pipe',
+        timeout: timeoutMs,
+      });
+      const [stdout, stderr, code] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+        child.exited,
+      ]);
+      for (const line of `${stdout}\n${stderr}`.split('\n')) if (line.startsWith(SKIPPED)) console.log(line);
+      // The child's report is the message: an exit status alone says nothing.
+      if (code !== 0) throw new Error(`${name}: the child ended with ${code}\n${stdout}\n${stderr}`);
+      // A child that ran no test at all must not count as success.
+      expect(stderr).toMatch(/\b[1-9]\d* pass\b/);
+    },
+    timeoutMs,
+  );
+}
+
+/**
+ * Says that this kernel cannot do what a test is about. The line reaches the output of the whole run, which counts
+ * such lines; the test itself returns early.
+ */
+export function kernelLacks(feature: string): void {
+  console.log(SKIPPED + feature);
+}
+
+export interface Finished {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end; argv only, no shell. */
+export function run(argv: readonly string[]): Finished {
+  const done = Bun.spawnSync([...argv], { stdout: 'pipe', stderr: 'pipe' });
+  return { code: done.exitCode, stdout: done.stdout.toString(), stderr: done.stderr.toString() };
+}
+
+/** As `run`; throws with the program's own words when it fails. */
+export function must(argv: readonly string[]): string {
+  const { code, stdout, stderr } = run(argv);
+  if (code !== 0) throw new Error(`${argv.join(' ')}: ${code}: ${stderr}`);
+  return stdout;
+}
+
+/** The JSON that `ip -j ...` and `bridge -j ...` print, as a list. */
+export function json(argv: readonly string[]): Record<string, unknown>[] {
+  const stdout = must(argv).trim();
+  return stdout === '' ? [] : (JSON.parse(stdout) as Record<string, unknown>[]);
+}
+
+/** Runs a script with Bun in a fresh network namespace, to its end. */
+export function inFreshNetns(script: string, args: readonly string[] = []): Finished {
+  return run(['unshare', '--net', process.execPath, script, ...args]);
+}
+
+/** A named namespace (`ip netns`), removed on dispose. */
+export class NamedNetns implements Disposable {
+  readonly name: string;
+
+  private constructor(name: string) {
+    this.name = name;
+  }
+
+  /** `prefix`: a few letters that tell whose it is. */
+  static create(prefix: string): NamedNetns {
+    const name = `${prefix}-${crypto.randomUUID().slice(0, 8)}`;
+    must(['ip', 'netns', 'add', name]);
+    return new NamedNetns(name);
+  }
+
+  get path(): string {
+    return `/run/netns/${this.name}`;
+  }
+
+  /** Runs a program inside; throws when it fails. */
+  exec(argv: readonly string[]): string {
+    return must(['ip', 'netns', 'exec', this.name, ...argv]);
+  }
+
+  [Symbol.dispose](): void {
+    run(['ip', 'netns', 'delete', this.name]);
+  }
+}
