@@ -33,42 +33,50 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#grow(1), value);
+    const at = this.#grow(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
-    this.#view.setUint16(this.#grow(2), value, LITTLE_ENDIAN);
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value, LITTLE_ENDIAN);
     return this;
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#grow(4), value, LITTLE_ENDIAN);
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value, LITTLE_ENDIAN);
     return this;
   }
 
   i32(value: number): this {
-    this.#view.setInt32(this.#grow(4), value, LITTLE_ENDIAN);
+    const at = this.#grow(4);
+    this.#view.setInt32(at, value, LITTLE_ENDIAN);
     return this;
   }
 
   u64(value: bigint): this {
-    this.#view.setBigUint64(this.#grow(8), value, LITTLE_ENDIAN);
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, value, LITTLE_ENDIAN);
     return this;
   }
 
   be16(value: number): this {
-    this.#view.setUint16(this.#grow(2), value);
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value);
     return this;
   }
 
   be32(value: number): this {
-    this.#view.setUint32(this.#grow(4), value);
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value);
     return this;
   }
 
   be64(value: bigint): this {
-    this.#view.setBigUint64(this.#grow(8), value);
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, value);
     return this;
   }
 
@@ -100,6 +108,7 @@ export class ByteWriter {
     this.#view.setUint32(at, value, LITTLE_ENDIAN);
   }
 
+  /** Makes room and returns where it begins. May replace the memory: take `#view` only afterwards. */
   #grow(count: number): number {
     const at = this.#length;
     const needed = at + count;
