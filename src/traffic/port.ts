@@ -1,0 +1,27 @@
+import type { RuleSet, TrafficMode } from './rules.ts';
+
+/** What `ensure` did. */
+export interface Ensured {
+  /** False when everything was in place and nothing was written. */
+  readonly changed: boolean;
+  /** One phrase per difference that was found and mended, e.g. `table ip flannel-ipv4: chain forward is missing`. */
+  readonly repaired: readonly string[];
+}
+
+/** Where a node's traffic rules are kept. One writer at a time. */
+export interface TrafficBackend extends AsyncDisposable {
+  readonly mode: TrafficMode;
+  /**
+   * Makes the kernel's rules those of `rules`: reads, compares as ordered lists, writes what differs, atomically per
+   * table, nothing when equal. Rules of other programs are never touched. Throws FlannelError.
+   */
+  ensure(rules: RuleSet, signal?: AbortSignal): Promise<Ensured>;
+  /** Removes everything that `ensure` may have written and nothing else; says what there was. */
+  clear(signal?: AbortSignal): Promise<Removed>;
+  /** Calls `onDirty` when somebody (we too) touched our rules; undefined where the kernel gives no such notice. */
+  watch?(onDirty: () => void): Disposable;
+}
+
+export interface Removed {
+  readonly removed: readonly string[];
+}
