@@ -125,7 +125,8 @@ export class ByteWriter {
 
 /** Host-order reads at byte offsets; the caller has checked the length. */
 export function readU16(bytes: Uint8Array, at = 0): number {
-  return viewOf(bytes).getUint16(at, LITTLE_ENDIAN);
+  const [low, high] = LITTLE_ENDIAN ? [at, at + 1] : [at + 1, at];
+  return (bytes[low] ?? 0) | ((bytes[high] ?? 0) << 8);
 }
 
 export function readU32(bytes: Uint8Array, at = 0): number {

@@ -25,7 +25,11 @@ export class Cidr {
 
   static parse(text: string): Cidr {
     const cidr = Cidr.tryParse(text);
-    if (cidr === undefined) throw new FlannelError('operator', `${JSON.stringify(text.slice(0, 64))} is not a CIDR (address/length)`);
+    if (cidr === undefined)
+      throw new FlannelError(
+        'operator',
+        `${JSON.stringify(text.slice(0, 64))} is not a CIDR (address/length)`,
+      );
     return cidr;
   }
 

@@ -25,9 +25,9 @@ export class Ip {
     if (bytes.length !== 4 && bytes.length !== 16) {
       throw new FlannelError('bug', `an IP address has 4 or 16 bytes, not ${bytes.length}`);
     }
-    let value = 0n;
-    for (const byte of bytes) value = (value << 8n) | BigInt(byte);
-    return new Ip(bytes.length === 4 ? 'ipv4' : 'ipv6', value);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (bytes.length === 4) return new Ip('ipv4', BigInt(view.getUint32(0)));
+    return new Ip('ipv6', (view.getBigUint64(0) << 64n) | view.getBigUint64(8));
   }
 
   /** Strict text form; undefined when it is not an address (leading zeros, zones, ports and blanks are refused). */
@@ -44,7 +44,8 @@ export class Ip {
   /** As `tryParse`; throws for what is not an address. */
   static parse(text: string): Ip {
     const ip = Ip.tryParse(text);
-    if (ip === undefined) throw new FlannelError('operator', `${JSON.stringify(text.slice(0, 64))} is not an IP address`);
+    if (ip === undefined)
+      throw new FlannelError('operator', `${JSON.stringify(text.slice(0, 64))} is not an IP address`);
     return ip;
   }
 
@@ -55,10 +56,11 @@ export class Ip {
   /** Network order, 4 or 16 bytes; a fresh array. */
   toBytes(): Uint8Array {
     const bytes = new Uint8Array(this.bits / 8);
-    let rest = this.value;
-    for (let i = bytes.length - 1; i >= 0; i -= 1) {
-      bytes[i] = Number(rest & 0xffn);
-      rest >>= 8n;
+    const view = new DataView(bytes.buffer);
+    if (this.family === 'ipv4') view.setUint32(0, Number(this.value));
+    else {
+      view.setBigUint64(0, this.value >> 64n);
+      view.setBigUint64(8, this.value & 0xffff_ffff_ffff_ffffn);
     }
     return bytes;
   }

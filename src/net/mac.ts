@@ -10,7 +10,9 @@ export class Mac {
 
   static fromBytes(bytes: Uint8Array): Mac {
     if (bytes.length !== 6) throw new FlannelError('bug', `a MAC address has 6 bytes, not ${bytes.length}`);
-    return new Mac(Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':'));
+    const hex = bytes.toHex();
+    const pair = (at: number) => hex.slice(at, at + 2);
+    return new Mac(`${pair(0)}:${pair(2)}:${pair(4)}:${pair(6)}:${pair(8)}:${pair(10)}`);
   }
 
   /** Six pairs of hex digits with `:` or `-`; undefined for anything else. */
@@ -23,7 +25,8 @@ export class Mac {
 
   static parse(text: string): Mac {
     const mac = Mac.tryParse(text);
-    if (mac === undefined) throw new FlannelError('operator', `${JSON.stringify(text.slice(0, 64))} is not a MAC address`);
+    if (mac === undefined)
+      throw new FlannelError('operator', `${JSON.stringify(text.slice(0, 64))} is not a MAC address`);
     return mac;
   }
 
@@ -35,7 +38,7 @@ export class Mac {
   }
 
   toBytes(): Uint8Array {
-    return Uint8Array.from(this.#text.split(':'), (pair) => Number.parseInt(pair, 16));
+    return Uint8Array.fromHex(this.#text.replaceAll(':', ''));
   }
 
   isZero(): boolean {

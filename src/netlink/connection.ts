@@ -102,7 +102,7 @@ export class NetlinkConnection implements Disposable {
   batch(requests: readonly NetlinkRequest[]): (NetlinkError | undefined)[] {
     const results: (NetlinkError | undefined)[] = [];
     for (let at = 0; at < requests.length; at += BATCH) {
-      results.push(...this.#batchOnce(requests.slice(at, at + BATCH), NLM_F.ACK));
+      results.push(...this.#batchOnce(requests.slice(at, at + BATCH)));
     }
     return results;
   }
@@ -139,17 +139,20 @@ export class NetlinkConnection implements Disposable {
     this.close();
   }
 
-  #batchOnce(requests: readonly NetlinkRequest[], flags: number): (NetlinkError | undefined)[] {
-    const first = this.#send(requests, flags);
+  /**
+   * The kernel handles the messages of a datagram in order and reports every failure unasked, so only the last one asks
+   * for an acknowledgement: whatever has not failed by then is done. A lost report shows as ENOBUFS.
+   */
+  #batchOnce(requests: readonly NetlinkRequest[]): (NetlinkError | undefined)[] {
+    const last = requests.length - 1;
+    const first = this.#send(requests, 0, NLM_F.ACK);
     const results = Array.from({ length: requests.length }, (): NetlinkError | undefined => undefined);
-    const answered = new Set<number>();
     this.#receive(requests[0]?.what ?? 'batch', (message) => {
       const index = message.sequence - first;
       const request = requests[index];
       if (request === undefined || message.type !== NLMSG.ERROR) return false;
       results[index] = readAck(message, request.what);
-      answered.add(index);
-      return answered.size === requests.length;
+      return index === last;
     });
     return results;
   }
@@ -183,15 +186,15 @@ export class NetlinkConnection implements Disposable {
     return interrupted ? undefined : entries;
   }
 
-  /** Returns the sequence number of the first request; the others follow on. */
-  #send(requests: readonly NetlinkRequest[], flags: number): number {
+  /** `lastFlags`: of the last request instead. Returns the sequence number of the first; the others follow on. */
+  #send(requests: readonly NetlinkRequest[], flags: number, lastFlags = flags): number {
     if (this.#buffer.length === 0) this.#buffer = new Uint8Array(BUFFER);
     if (this.#sequence > 0x7fffffff) this.#sequence = 0;
     const first = this.#sequence + 1;
     this.#out.reset();
-    for (const request of requests) {
+    for (const [index, request] of requests.entries()) {
       this.#sequence += 1;
-      writeMessage(this.#out, request, this.#sequence, flags);
+      writeMessage(this.#out, request, this.#sequence, index === requests.length - 1 ? lastFlags : flags);
     }
     this.#socket.send(this.#out.written());
     return first;
