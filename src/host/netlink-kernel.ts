@@ -50,14 +50,12 @@ export class NetlinkKernel implements KernelPort {
   }
 
   neighbours(link: number, family: Family): HostNeighbour[] {
-    return this.#rtnetlink
-      .neighbours({ link, family })
-      .map((entry) => ({
-        link,
-        ip: entry.ip,
-        mac: entry.mac,
-        permanent: (entry.state & NUD.PERMANENT) !== 0,
-      }));
+    return this.#rtnetlink.neighbours({ link, family }).map((entry) => ({
+      link,
+      ip: entry.ip,
+      mac: entry.mac,
+      permanent: (entry.state & NUD.PERMANENT) !== 0,
+    }));
   }
 
   fdb(link: number): HostFdb[] {

@@ -48,18 +48,15 @@ export class Reconciler {
   /** Reads everything, writes the difference, removes what is ours and not planned. */
   full(plan: HostPlan): PassReport {
     const pass = new Pass();
-    const live = this.#kernel.links();
-    for (const name of staleLinks(plan.links, live)) {
-      pass.find(`link ${name} of an earlier configuration`);
-      this.#write(pass, [{ op: 'delete-link', name }]);
-    }
-    for (const link of plan.links) this.#link(pass, link, live);
-    const byName = new Map(this.#kernel.links().map((link) => [link.name, link]));
-    for (const link of plan.links) {
-      const current = byName.get(link.name);
-      if (current !== undefined) this.#addresses(pass, link, current);
-    }
-    this.#entries(pass, plan, byName);
+    const links = this.#devices(pass, plan);
+    this.#entries(pass, plan, links);
+    return pass.report();
+  }
+
+  /** Links and their addresses alone: at start, when the peers are not known yet and theirs must stay as it is. */
+  devices(plan: HostPlan): PassReport {
+    const pass = new Pass();
+    this.#devices(pass, plan);
     return pass.report();
   }
 
@@ -80,6 +77,22 @@ export class Reconciler {
     const gone = change.remove.filter((entry): entry is RouteEntry => this.#isDirect(plan, entry));
     if (gone.length > 0) this.#directRoutes.forget(gone);
     return pass.report().errors;
+  }
+
+  /** Returns the links by name, as they are afterwards. */
+  #devices(pass: Pass, plan: HostPlan): ReadonlyMap<string, HostLink> {
+    const live = this.#kernel.links();
+    for (const name of staleLinks(plan.links, live)) {
+      pass.find(`link ${name} of an earlier configuration`);
+      this.#write(pass, [{ op: 'delete-link', name }]);
+    }
+    for (const link of plan.links) this.#link(pass, link, live);
+    const links = new Map(this.#kernel.links().map((link) => [link.name, link]));
+    for (const link of plan.links) {
+      const current = links.get(link.name);
+      if (current !== undefined) this.#addresses(pass, link, current);
+    }
+    return links;
   }
 
   #isDirect(plan: HostPlan, entry: Entry): boolean {

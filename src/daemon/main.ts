@@ -1,0 +1,106 @@
+import { writeSync } from 'node:fs';
+import { systemClock } from '#base/clock.ts';
+import { ConfigError, cureOf, describe, FlannelError } from '#base/errors.ts';
+import { createLogger, type Logger } from '#base/log.ts';
+import { VERSION } from '#base/version.ts';
+import { Agent, SubnetChanged, type AgentContext } from './agent.ts';
+import { parseFlags, type ParsedFlags } from './flags.ts';
+import { startHealth } from './health.ts';
+import { helpText } from './help.ts';
+import { notifySystemd } from './notify.ts';
+import { checkOptions, type AgentOptions } from './options.ts';
+
+/** Exit codes: 0 stopped on request, 1 failed, 2 bad command line or configuration (as Go's flag package does). */
+export async function daemonMain(args: readonly string[]): Promise<number> {
+  let parsed: ParsedFlags;
+  try {
+    parsed = parseFlags(args, process.env);
+    if (parsed.help) {
+      writeSync(1, helpText());
+      return 0;
+    }
+    if (parsed.version) {
+      writeSync(1, `flanneld v${VERSION}\n`);
+      return 0;
+    }
+    checkOptions({ flags: parsed.values, env: process.env });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    writeSync(2, `flanneld: ${describe(error)}\n${error.cure === undefined ? '' : `  ${error.cure}\n`}`);
+    return 2;
+  }
+  return runDaemon(parsed);
+}
+
+async function runDaemon({ values: flags, warnings }: ParsedFlags): Promise<number> {
+  const format = flags['log-format'];
+  if (format !== 'text' && format !== 'json') {
+    writeSync(2, `flanneld: --log-format: ${JSON.stringify(format)} is neither text nor json\n`);
+    return 2;
+  }
+  const log = createLogger({
+    level: flags.v > 0 ? 'debug' : 'info',
+    format,
+    write: (line) => writeSync(2, `${line}\n`),
+    now: () => new Date(),
+  });
+  log.info('flanneld starts', { version: VERSION, pid: process.pid });
+  for (const warning of warnings) log.warn(warning);
+  for (const name of ['EVENT_QUEUE_DEPTH', 'CONT_WHEN_CACHE_NOT_READY']) {
+    if (process.env[name] !== undefined)
+      log.info(`${name} has no effect: there is no bounded queue and no cache to wait for`);
+  }
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      log.info('stopping; what is in the kernel stays', { signal });
+      notifySystemd(process.env['NOTIFY_SOCKET'], 'STOPPING=1');
+      stop.abort(new Stopped());
+    });
+  }
+  const options: AgentOptions = { flags, env: process.env };
+  const randomBytes = (count: number) => crypto.getRandomValues(new Uint8Array(count));
+  return serve({ options, log, clock: systemClock, random: Math.random, randomBytes }, stop.signal);
+}
+
+class Stopped extends FlannelError {
+  override readonly name = 'Stopped';
+
+  constructor() {
+    super('operator', 'stopped on request');
+  }
+}
+
+/** Runs agents, one after another when the subnet of this node changes, until stopped. */
+async function serve(context: AgentContext, signal: AbortSignal): Promise<number> {
+  const { flags } = context.options;
+  let agent = new Agent(context);
+  const port = flags['healthz-port'];
+  try {
+    const health = port === 0 ? undefined : startHealth(flags['healthz-ip'], port, () => agent.readiness());
+    try {
+      for (;;) {
+        try {
+          await agent.run(signal);
+          return 0;
+        } catch (error) {
+          if (!(error instanceof SubnetChanged)) throw error;
+          context.log.warn('starting over', { reason: describe(error) });
+          agent = new Agent(context);
+        }
+      }
+    } finally {
+      await health?.close();
+    }
+  } catch (error) {
+    if (signal.aborted) return 0;
+    return fail(context.log, error);
+  }
+}
+
+function fail(log: Logger, error: unknown): number {
+  if (!(error instanceof FlannelError) || error.actor === 'bug') throw error;
+  const cure = error instanceof Error ? cureOf(error) : undefined;
+  log.error(`flanneld cannot go on: ${describe(error)}`, cure === undefined ? {} : { cure });
+  return error instanceof ConfigError ? 2 : 1;
+}

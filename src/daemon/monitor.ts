@@ -1,0 +1,74 @@
+import type { Logger } from '#base/log.ts';
+import type { HostPlan } from '#host/plan.ts';
+import { surprise } from '#host/surprise.ts';
+import { NETLINK } from '#netlink/connection.ts';
+import type { NetlinkMessage } from '#netlink/message.ts';
+import { NetlinkMonitor } from '#netlink/monitor.ts';
+import { decodeNotification, RTNLGRP, type RtNotification } from '#rtnetlink/notification.ts';
+
+export interface HostMonitorOptions {
+  readonly plan: () => HostPlan;
+  readonly log: Logger;
+  /** Something is not as planned. */
+  readonly onSurprise: (what: string) => void;
+  /** Names of links by index, read anew. */
+  readonly linkNames: () => Map<number, string>;
+}
+
+/** Watches the kernel and speaks up when something of ours is not as planned. */
+export class HostMonitor implements Disposable {
+  readonly #options: HostMonitorOptions;
+  readonly #monitor: NetlinkMonitor;
+  #names: Map<number, string>;
+
+  constructor(options: HostMonitorOptions) {
+    this.#options = options;
+    this.#names = options.linkNames();
+    this.#monitor = new NetlinkMonitor({
+      protocol: NETLINK.ROUTE,
+      groups: [
+        RTNLGRP.LINK,
+        RTNLGRP.NEIGH,
+        RTNLGRP.IPV4_IFADDR,
+        RTNLGRP.IPV6_IFADDR,
+        RTNLGRP.IPV4_ROUTE,
+        RTNLGRP.IPV6_ROUTE,
+      ],
+      onMessage: (message) => this.#take(message),
+      onOverrun: () => {
+        this.#names = options.linkNames();
+        options.onSurprise('notifications of the kernel were lost');
+      },
+    });
+  }
+
+  close(): void {
+    this.#monitor.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #take(message: NetlinkMessage): void {
+    let notification: RtNotification | undefined;
+    try {
+      notification = decodeNotification(message);
+    } catch (error) {
+      this.#options.log.debug('a notification cannot be read', { error });
+      return;
+    }
+    if (notification === undefined) return;
+    const what = surprise(notification, {
+      plan: this.#options.plan(),
+      nameOf: (index) => this.#names.get(index),
+    });
+    // A link's name is needed for the entries that go with it, so the map follows only afterwards.
+    if (notification.type === 'link') {
+      const { index, name } = notification.link;
+      if (notification.action === 'new') this.#names.set(index, name);
+      else this.#names.delete(index);
+    }
+    if (what !== undefined) this.#options.onSurprise(what);
+  }
+}

@@ -1,0 +1,106 @@
+import { cureOf, describe } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { Traffic } from '#traffic/create.ts';
+import type { RuleSet } from '#traffic/rules.ts';
+
+export interface RulesOptions {
+  readonly traffic: Traffic;
+  readonly rules: RuleSet;
+  /** ms between checks (`--iptables-resync`). */
+  readonly period: number;
+  readonly log: Logger;
+  /** Told after every check; undefined when the rules are in place. */
+  readonly onResult: (error: string | undefined) => void;
+}
+
+/** Keeps the traffic rules as they should be: at start, on notice of a change, and every period. */
+export class RulesKeeper implements AsyncDisposable {
+  readonly #options: RulesOptions;
+  readonly #abort = new AbortController();
+  #watch: Disposable | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #started = false;
+  #lastError = '';
+
+  constructor(options: RulesOptions) {
+    this.#options = options;
+  }
+
+  /** Removes the other mode's rules, writes ours, and from then on keeps them. Errors are logged and tried again. */
+  async start(): Promise<void> {
+    const { traffic, log } = this.#options;
+    try {
+      const { removed } = await traffic.clearOther(this.#abort.signal);
+      if (removed.length > 0)
+        log.info('removed the rules of the other mode', { removed: removed.join(', ') });
+    } catch (error) {
+      log.warn('the rules of the other mode may still be there', {
+        mode: other.mode,
+        error: describe(error),
+      });
+    }
+    try {
+      this.#watch = traffic.backend.watch?.(() => void this.check());
+    } catch (error) {
+      log.warn('changes of the rules are noticed only by the periodic check', { error: describe(error) });
+    }
+    await this.check();
+  }
+
+  /** One check, never two at a time; a call during one makes another follow. */
+  check(): Promise<void> {
+    if (this.#running !== undefined) {
+      this.#again = true;
+      return this.#running;
+    }
+    this.#running = this.#checkAll().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort(new Error('the agent stops'));
+    clearTimeout(this.#timer);
+    this.#watch?.[Symbol.dispose]();
+    await this.#running;
+    await this.#options.traffic.backend[Symbol.asyncDispose]();
+  }
+
+  async #checkAll(): Promise<void> {
+    do {
+      this.#again = false;
+      await this.#once();
+    } while (this.#again && !this.#abort.signal.aborted);
+    clearTimeout(this.#timer);
+    if (!this.#abort.signal.aborted) this.#timer = setTimeout(() => void this.check(), this.#options.period);
+  }
+
+  async #once(): Promise<void> {
+    const { traffic, rules, log, onResult } = this.#options;
+    try {
+      const { changed, repaired } = await traffic.backend.ensure(rules, this.#abort.signal);
+      const found = repaired.slice(0, 10).join('; ');
+      if (changed && this.#started)
+        log.warn('traffic rules were changed by somebody else; put back', { found });
+      else if (changed) log.info('traffic rules written', { mode: traffic.backend.mode });
+      this.#started = true;
+      this.#lastError = '';
+      onResult(undefined);
+    } catch (error) {
+      if (this.#abort.signal.aborted) return;
+      const text = describe(error);
+      const cure = cureOf(error);
+      if (text !== this.#lastError) {
+        log.error('traffic rules cannot be written; trying again', {
+          error: text,
+          ...(cure === undefined ? {} : { cure }),
+        });
+      }
+      this.#lastError = text;
+      onResult(text);
+    }
+  }
+}
