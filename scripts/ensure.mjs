@@ -1,0 +1,75 @@
+// What a fresh clone lacks, installed once and named: npm packages, Debian packages, the build.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { root } from './bun.mjs';
+
+/** Debian packages that the tests use, by the program that shows them to be there. */
+export const TEST_PACKAGES = [
+  { name: 'iproute2', program: 'ip', why: 'makes test namespaces and says what the kernel holds' },
+  { name: 'nftables', program: 'nft', why: 'reads back the rules that we write by netlink' },
+  { name: 'iptables', program: 'iptables-restore', why: 'the iptables mode writes through it' },
+  { name: 'containernetworking-plugins', program: '/usr/lib/cni/bridge', why: 'the reference to compare CNI results with' },
+  { name: 'kubernetes-client', program: 'kubectl', why: 'tries the lab API as a real client' },
+  { name: 'openssl', program: 'openssl', why: 'makes certificates for the TLS tests' },
+  { name: 'gcc', program: 'gcc', why: 'compares kernel constants with the C headers' },
+  { name: 'linux-libc-dev', program: '/usr/include/linux/rtnetlink.h', why: 'those headers' },
+  { name: 'libc6-dev', program: '/usr/include/stdio.h', why: 'to compile that comparison' },
+];
+
+/** Finds a program in PATH and the folders of root's PATH. */
+function found(program) {
+  if (program.startsWith('/')) return existsSync(program);
+  const path = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
+  return path.split(':').some((dir) => dir !== '' && existsSync(`${dir}/${program}`));
+}
+
+function run(command, args, options = {}) {
+  const done = spawnSync(command, args, { stdio: 'inherit', cwd: root, ...options });
+  return done.status ?? 1;
+}
+
+/** Installs Debian packages that are missing; returns false with a clear list when it cannot. */
+export function ensurePackages(packages) {
+  const missing = packages.filter(({ program }) => !found(program));
+  if (missing.length === 0) return true;
+  console.log('needed from Debian:');
+  for (const { name, why } of missing) console.log(`  ${name.padEnd(28)} ${why}`);
+  const names = missing.map(({ name }) => name);
+  if (process.getuid() !== 0 || !found('apt-get')) {
+    console.error(`install them first: sudo apt-get install ${names.join(' ')}`);
+    return false;
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] };
+  run('apt-get', ['update', '-qq'], quiet);
+  if (run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...names], quiet) !== 0) {
+    console.error(`apt-get could not install ${names.join(' ')}`);
+    return false;
+  }
+  return true;
+}
+
+/** Runs `npm ci` unless node_modules is that of package-lock.json. */
+export function ensureModules() {
+  const marker = `${root}node_modules/.package-lock.json`;
+  if (existsSync(marker) && sameVersions(marker)) return true;
+  console.log('npm ci');
+  // No install script is needed: Bun's executable comes along as a package of its own.
+  const code = run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+  if (code !== 0) console.error('npm ci failed: is the npm registry reachable?');
+  return code === 0;
+}
+
+function sameVersions(marker) {
+  const installed = JSON.parse(readFileSync(marker, 'utf8')).packages;
+  const wanted = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')).packages;
+  return Object.entries(wanted).every(
+    ([name, entry]) => name === '' || entry.optional === true || installed[name]?.version === entry.version,
+  );
+}
+
+/** Builds dist/bin unless it is newer than the sources. */
+export async function ensureBuild() {
+  const { build, upToDate } = await import('./build.mjs');
+  return upToDate() || build() === 0;
+}
