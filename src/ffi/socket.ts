@@ -4,9 +4,11 @@ import { checked, errno, libc } from './libc.ts';
 /** Values of `bits/socket.h`, `asm-generic/socket.h`, `linux/fcntl.h`. */
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
+const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const F_SETFL = 4;
 const F_SETOWN = 8;
@@ -67,10 +69,19 @@ export class Socket implements Disposable {
 
   /** Receive buffer in bytes; beyond `net.core.rmem_max` where CAP_NET_ADMIN allows it. */
   setReceiveBuffer(bytes: number): void {
+    this.#setBuffer(bytes, SO_RCVBUFFORCE, SO_RCVBUF);
+  }
+
+  /** Send buffer in bytes, the largest datagram; beyond `net.core.wmem_max` where CAP_NET_ADMIN allows it. */
+  setSendBuffer(bytes: number): void {
+    this.#setBuffer(bytes, SO_SNDBUFFORCE, SO_SNDBUF);
+  }
+
+  #setBuffer(bytes: number, force: number, ask: number): void {
     try {
-      this.setOption(SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+      this.setOption(SOL_SOCKET, force, bytes);
     } catch {
-      this.setOption(SOL_SOCKET, SO_RCVBUF, bytes);
+      this.setOption(SOL_SOCKET, ask, bytes);
     }
   }
 

@@ -25,6 +25,8 @@ const NETLINK_GET_STRICT_CHK = 12;
 const BATCH = 192;
 /** The kernel fills a dump datagram up to 32 KiB; single answers may be longer. */
 const BUFFER = 128 * 1024;
+/** Half of the usual `net.core.wmem_default`, which every socket starts with. */
+const SEND_BUFFER = 100_000;
 const DUMP_TRIES = 20;
 
 export interface ConnectionOptions {
@@ -38,6 +40,7 @@ export class NetlinkConnection implements Disposable {
   readonly #out = new ByteWriter(4096);
   #buffer = new Uint8Array(0);
   #sequence = 0;
+  #sendBuffer = SEND_BUFFER;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -195,6 +198,11 @@ export class NetlinkConnection implements Disposable {
     for (const [index, request] of requests.entries()) {
       this.#sequence += 1;
       writeMessage(this.#out, request, this.#sequence, index === requests.length - 1 ? lastFlags : flags);
+    }
+    // One datagram must fit the send buffer whole (EMSGSIZE); requests of usual size stay far below its default.
+    if (this.#out.length > this.#sendBuffer) {
+      this.#sendBuffer = this.#out.length * 2;
+      this.#socket.setSendBuffer(this.#sendBuffer);
     }
     this.#socket.send(this.#out.written());
     return first;

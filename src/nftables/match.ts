@@ -56,7 +56,7 @@ export interface Fib {
   readonly register: number;
 }
 
-const metaTable = attributeTable('meta', { target: [1, be32], key: [2, be32], source: [3, be32] });
+const metaTable = attributeTable('meta', { key: [2, be32], target: [1, be32], source: [3, be32] });
 const payloadTable = attributeTable('payload', {
   target: [1, be32],
   base: [2, be32],
