@@ -103,7 +103,14 @@ export class Rtnetlink implements Disposable {
     const client = elsewhere ?? this;
     const link = client.link(name);
     if (link === undefined) throw new NetlinkError(`set up link ${name}`, ERRNO.ENODEV);
-    for (const change of changes) client.setLink(link.index, change);
+    for (const change of changes) {
+      try {
+        client.setLink(link.index, change);
+      } catch (error) {
+        // A link without IPv6 (MTU below 1280, IPv6 off) makes no link-local address anyway.
+        if (change.addrGenMode !== 'none' || !hasErrno(error, 'EAFNOSUPPORT')) throw error;
+      }
+    }
   }
 
   setLink(index: number, change: LinkChange): void {

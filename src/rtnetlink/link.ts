@@ -159,7 +159,8 @@ export function newLink(spec: LinkSpec): NetlinkRequest {
  */
 export function afterCreation({ alias, addrGenMode, up }: LinkSpec): LinkChange[] {
   const changes: LinkChange[] = [];
-  if (alias !== undefined || addrGenMode !== undefined) changes.push({ alias, addrGenMode });
+  if (alias !== undefined) changes.push({ alias });
+  if (addrGenMode !== undefined) changes.push({ addrGenMode });
   if (addrGenMode !== undefined && up !== undefined) changes.push({ up });
   return changes;
 }
