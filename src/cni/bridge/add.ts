@@ -1,0 +1,93 @@
+import { describe } from '#base/errors.ts';
+import { Rtnetlink } from '#rtnetlink/client.ts';
+import type { Link } from '#rtnetlink/link.ts';
+import { deleteNeighbour } from '#rtnetlink/requests.ts';
+import { CniError, CODE } from '../error.ts';
+import { ipamOf } from '../ipam.ts';
+import type { Invocation } from '../plugin.ts';
+import { EMPTY_RESULT, isEmptyDns, type CniResult } from '../result.ts';
+import { ensureBridge, ensureGateway } from './bridge-link.ts';
+import { parseBridge, type BridgeConfig } from './config.ts';
+import { openContainer, type Container } from '../container.ts';
+import { announceAll, configureContainer } from './container.ts';
+import { familiesOf, planAddressing, type Addressing } from './gateway.ts';
+import { enableForwarding } from './sysctl.ts';
+import { createPair, interfaceExists, waitForCarrier, type VethPair } from './veth.ts';
+
+interface Work {
+  readonly call: Invocation;
+  readonly config: BridgeConfig;
+  readonly client: Rtnetlink;
+  readonly container: Container;
+  /** Undone in reverse order when a later step fails. */
+  readonly undo: (() => void)[];
+}
+
+/** ADD of `bridge`. What was made before a failure is taken back. */
+export async function bridgeAdd(call: Invocation): Promise<CniResult> {
+  const config = parseBridge(call.conf, call.args);
+  using container = openContainer(call.args.netns);
+  if (container.client.link(call.args.ifName) !== undefined) throw interfaceExists(call.args.ifName);
+  using client = Rtnetlink.open();
+  const work: Work = { call, config, client, container, undo: [] };
+  try {
+    return await build(work);
+  } catch (error) {
+    for (const step of work.undo.reverse()) {
+      try {
+        step();
+      } catch (second) {
+        call.host.warn(`bridge: clean-up after a failed ADD: ${describe(second)}`);
+      }
+    }
+    throw error;
+  }
+}
+
+async function build(work: Work): Promise<CniResult> {
+  const { call, config, client, container } = work;
+  const bridge = ensureBridge(client, config, call.host);
+  const ipam = await reserve(work);
+  const addressing = planAddressing(ipam, config);
+  for (const gateway of addressing.gateways)
+    ensureGateway(client, { bridge, config, host: call.host }, gateway);
+  for (const family of familiesOf(addressing.gateways)) enableForwarding(family);
+  const pair = createPair({ client, container, bridge, ifName: call.args.ifName, config, host: call.host });
+  work.undo.push(() => client.deleteLink(pair.hostEnd.index));
+  if (!config.containerDown) connect(work, { bridge, pair, addressing });
+  if (config.ipMasq && addressing.ips.length > 0) {
+    const { addMasquerade } = await import('./masquerade.ts');
+    addMasquerade(call, addressing.ips);
+  }
+  return {
+    interfaces: [
+      { name: bridge.name, mac: bridge.mac?.toString() },
+      { name: pair.hostEnd.name, mac: pair.hostEnd.mac?.toString() },
+      { name: call.args.ifName, mac: pair.containerEnd.mac?.toString(), sandbox: call.args.netns },
+    ],
+    ips: addressing.ips,
+    routes: addressing.routes,
+    dns: isEmptyDns(config.dns) ? ipam.dns : config.dns,
+  };
+}
+
+/** Addresses from the IPAM plugin. The interface is not there yet, so an older reservation is of an ADD that failed. */
+async function reserve({ call, config, undo }: Work): Promise<CniResult> {
+  if (config.ipamType === undefined) return EMPTY_RESULT;
+  const ipam = ipamOf(config.ipamType);
+  const result = await ipam.add(call, async () => false);
+  undo.push(() => void ipam.del({ ...call, command: 'DEL' }));
+  if (result.ips.length === 0) throw new CniError(CODE.INTERNAL, 'IPAM plugin returned missing IP config');
+  return result;
+}
+
+function connect(work: Work, made: { bridge: Link; pair: VethPair; addressing: Addressing }): void {
+  const { call, config, client, container } = work;
+  const { bridge, pair, addressing } = made;
+  // What the node remembers of the last owner of an address would make a black hole of it.
+  client.apply(addressing.ips.map(({ address }) => deleteNeighbour({ link: bridge.index, ip: address.ip })));
+  const setup = { container, link: pair.containerEnd, addressing, config, host: call.host };
+  using socket = configureContainer(setup);
+  waitForCarrier(client, pair.hostEnd, call.host);
+  if (socket !== undefined) announceAll(socket, pair.containerEnd, setup);
+}

@@ -1,0 +1,95 @@
+import { describe } from '#base/errors.ts';
+import { bridgePlugin } from '../bridge/plugin.ts';
+import { executePlugin } from '../delegate.ts';
+import { field, type JsonObject } from '../json.ts';
+import { readNetConf, validAttachments, type Invocation, type Plugin } from '../plugin.ts';
+import { EMPTY_RESULT, type CniResult } from '../result.ts';
+import { delegateConfig, delegateType, parseFlannel, type FlannelConfig } from './config.ts';
+import { AGENT_WAIT, awaitSubnetEnv, requireAgent } from './readiness.ts';
+import { listScratch, loadScratch, removeScratch, saveScratch } from './scratch.ts';
+
+/** The plugin that does the work: `bridge` inside this process, every other one executed. */
+function delegateOf(type: string): Plugin {
+  if (type === 'bridge') return bridgePlugin;
+  const run = (call: Invocation): void => void executePlugin(type, call);
+  return {
+    add: (call) => executePlugin(type, call) ?? EMPTY_RESULT,
+    del: run,
+    check: run,
+    gc: run,
+    status: run,
+  };
+}
+
+function delegateCall(call: Invocation, raw: JsonObject): Invocation {
+  return { ...call, conf: readNetConf(raw) };
+}
+
+async function add(call: Invocation): Promise<CniResult> {
+  const config = parseFlannel(call.conf);
+  const env = awaitSubnetEnv(config.subnetFile, call.host, AGENT_WAIT);
+  const raw = delegateConfig(call.conf, config, env);
+  saveScratch(config.dataDir, call.args.containerId, raw);
+  try {
+    return await delegateOf(delegateType(raw)).add(delegateCall(call, raw));
+  } catch (error) {
+    // The delegate took back what it made; DEL, should it come, rebuilds the configuration.
+    removeScratch(config.dataDir, call.args.containerId);
+    throw error;
+  }
+}
+
+async function del(call: Invocation): Promise<void> {
+  const config = parseFlannel(call.conf);
+  const raw = loadScratch(config.dataDir, call.args.containerId, call.conf.name) ?? rebuild(call, config);
+  await delegateOf(delegateType(raw)).del(delegateCall(call, withPrevious(raw, call)));
+  removeScratch(config.dataDir, call.args.containerId);
+}
+
+/** Without what ADD kept: the same merge; without the agent's file, what DEL needs of it, which is nothing but names. */
+function rebuild(call: Invocation, config: FlannelConfig): JsonObject {
+  try {
+    return delegateConfig(call.conf, config, awaitSubnetEnv(config.subnetFile, call.host, 0));
+  } catch (error) {
+    call.host.warn(`flannel: DEL goes on without subnet.env: ${describe(error)}`);
+    return delegateConfig(call.conf, config, { networks: {}, gateways: {}, mtu: 0, ipMasq: true });
+  }
+}
+
+/** The runtime's `prevResult` belongs to the delegate: it has made all of it. */
+function withPrevious(raw: JsonObject, call: Invocation): JsonObject {
+  const prevResult = field(call.conf.raw, 'prevResult');
+  return prevResult === undefined ? raw : { ...raw, prevResult };
+}
+
+async function check(call: Invocation): Promise<void> {
+  const config = parseFlannel(call.conf);
+  const raw = loadScratch(config.dataDir, call.args.containerId, call.conf.name) ?? rebuild(call, config);
+  await delegateOf(delegateType(raw)).check(delegateCall(call, withPrevious(raw, call)));
+}
+
+async function gc(call: Invocation): Promise<void> {
+  const config = parseFlannel(call.conf);
+  const valid = new Set(validAttachments(call.conf).map(({ containerId }) => containerId));
+  const raw = { ...rebuild(call, config), ...attachmentsOf(call) };
+  await delegateOf(delegateType(raw)).gc(delegateCall(call, raw));
+  for (const containerId of listScratch(config.dataDir)) {
+    // The folder may serve several networks: only this one's containers are in the list.
+    const ours = loadScratch(config.dataDir, containerId, call.conf.name) !== undefined;
+    if (ours && !valid.has(containerId)) removeScratch(config.dataDir, containerId);
+  }
+}
+
+function attachmentsOf({ conf }: Invocation): JsonObject {
+  return Object.fromEntries(Object.entries(conf.raw).filter(([key]) => key.startsWith('cni.dev/')));
+}
+
+async function status(call: Invocation): Promise<void> {
+  const config = parseFlannel(call.conf);
+  requireAgent(config.subnetFile, call.host);
+  const raw = delegateConfig(call.conf, config, awaitSubnetEnv(config.subnetFile, call.host, 0));
+  await delegateOf(delegateType(raw)).status(delegateCall(call, raw));
+}
+
+/** Merges the agent's `subnet.env` into the configuration of the delegate that wires the pod. */
+export const flannelPlugin: Plugin = { add, del, check, gc, status };

@@ -1,0 +1,229 @@
+import {
+  closeSync,
+  fdatasyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { hasErrno, isExists } from '#base/errors.ts';
+import { lockExclusive } from '#ffi/file.ts';
+import { Ip } from '#net/ip.ts';
+import { isIdentifier } from '../environment.ts';
+import type { Attachment } from '../plugin.ts';
+
+/** Who holds an address. Files of old versions name the container only. */
+export interface Holder {
+  readonly containerId: string;
+  readonly ifName: string | undefined;
+}
+
+/** Side files, one per reservation: the boot in which it was made. A folder that the Go plugin walks over unharmed. */
+const BOOT_DIR = '.boot';
+/** Written under the lock only, so one name is enough; a leftover of a crash is overwritten. */
+const NEW_FILE = '.new';
+
+/**
+ * The reservations of one network on disk, in the format of the Go plugin `host-local`: a file per address that holds
+ * `containerID\r\nifname`, `last_reserved_ip.<range>`, and `lock`, which is held from `open` to `close`.
+ */
+export class Store implements Disposable {
+  readonly #dir: string;
+  readonly #bootId: string;
+  #lock: number;
+
+  private constructor(dir: string, bootId: string, lock: number) {
+    this.#dir = dir;
+    this.#bootId = bootId;
+    this.#lock = lock;
+  }
+
+  /** Makes the folder when needed and waits for its lock. */
+  static open(dir: string, bootId: string): Store {
+    mkdirSync(dir, { recursive: true, mode: 0o755 });
+    const lock = openSync(`${dir}/lock`, 'a', 0o750);
+    try {
+      lockExclusive(lock);
+    } catch (error) {
+      closeSync(lock);
+      throw error;
+    }
+    return new Store(dir, bootId, lock);
+  }
+
+  /** As `open`; undefined when the network has no folder, so that a DEL leaves none behind. */
+  static openExisting(dir: string, bootId: string): Store | undefined {
+    try {
+      readdirSync(dir);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+    return Store.open(dir, bootId);
+  }
+
+  /**
+   * Every reservation that counts: address text to holder. Empty and damaged files are left out: they are what a crash
+   * leaves of a write that never finished.
+   */
+  holders(): Map<string, Holder> {
+    const holders = new Map<string, Holder>();
+    for (const name of readdirSync(this.#dir)) {
+      if (Ip.tryParse(name) === undefined) continue;
+      const holder = this.#read(name);
+      if (holder !== undefined) holders.set(name, holder);
+    }
+    return holders;
+  }
+
+  /** Reserves `ip` unless somebody holds it; true when done. */
+  reserve(ip: Ip, holder: Attachment): boolean {
+    const path = `${this.#dir}/${ip}`;
+    const temporary = `${this.#dir}/${NEW_FILE}`;
+    const text = `${holder.containerId}\r\n${holder.ifName}`;
+    writeDurably(temporary, text);
+    try {
+      this.#noteBoot(ip.toString(), text);
+      return this.#link(temporary, path, ip);
+    } finally {
+      remove(temporary);
+    }
+  }
+
+  /** Frees what `holder` has, old files without an interface included; returns the addresses. */
+  release(holder: Attachment): Ip[] {
+    return this.#releaseWhere((entry) => holds(entry, holder));
+  }
+
+  /** Frees all that nobody in `valid` holds; returns the addresses. */
+  releaseExcept(valid: readonly Attachment[]): Ip[] {
+    const known = new Set(
+      valid.flatMap((entry) => [entry.containerId, `${entry.containerId}\r\n${entry.ifName}`]),
+    );
+    return this.#releaseWhere((entry) => {
+      const key = entry.ifName === undefined ? entry.containerId : `${entry.containerId}\r\n${entry.ifName}`;
+      return !known.has(key);
+    });
+  }
+
+  /** True when the reservation was made in an earlier boot, whose containers are all gone. */
+  isStale(ip: Ip, holder: Holder): boolean {
+    const text = readText(`${this.#dir}/${BOOT_DIR}/${ip}`);
+    const cut = text?.indexOf('\r\n') ?? -1;
+    const expected =
+      holder.ifName === undefined ? holder.containerId : `${holder.containerId}\r\n${holder.ifName}`;
+    if (text === undefined || cut < 0 || text.slice(cut + 2) !== expected) {
+      // Made by another program, in this boot for all we know: it gets its side file now and counts until the next.
+      this.#noteBoot(ip.toString(), expected);
+      return false;
+    }
+    return text.slice(0, cut) !== this.#bootId;
+  }
+
+  free(ip: Ip): void {
+    remove(`${this.#dir}/${ip}`);
+    remove(`${this.#dir}/${BOOT_DIR}/${ip}`);
+  }
+
+  /** The address that range set `index` gave out last. */
+  lastReserved(index: number): Ip | undefined {
+    const text = readText(`${this.#dir}/last_reserved_ip.${index}`);
+    return text === undefined ? undefined : Ip.tryParse(text.trim());
+  }
+
+  setLastReserved(index: number, ip: Ip): void {
+    writeFileSync(`${this.#dir}/last_reserved_ip.${index}`, ip.toString(), { mode: 0o600 });
+  }
+
+  /** Gives the lock back. Closing twice is harmless. */
+  close(): void {
+    if (this.#lock < 0) return;
+    closeSync(this.#lock);
+    this.#lock = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #read(name: string): Holder | undefined {
+    const [containerId = '', ifName] = (readText(`${this.#dir}/${name}`) ?? '').trim().split(/\r?\n/);
+    if (!isIdentifier(containerId)) return undefined;
+    return { containerId, ifName: ifName === undefined || ifName === '' ? undefined : ifName };
+  }
+
+  #link(temporary: string, path: string, ip: Ip): boolean {
+    try {
+      linkSync(temporary, path);
+      return true;
+    } catch (error) {
+      if (!isExists(error)) throw error;
+    }
+    const holder = this.#read(ip.toString());
+    if (holder !== undefined) return false;
+    remove(path);
+    linkSync(temporary, path);
+    return true;
+  }
+
+  #noteBoot(name: string, holder: string): void {
+    const path = `${this.#dir}/${BOOT_DIR}/${name}`;
+    const text = `${this.#bootId}\r\n${holder}`;
+    try {
+      writeFileSync(path, text, { mode: 0o600 });
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT')) throw error;
+      mkdirSync(`${this.#dir}/${BOOT_DIR}`, { recursive: true, mode: 0o700 });
+      writeFileSync(path, text, { mode: 0o600 });
+    }
+  }
+
+  #releaseWhere(matches: (holder: Holder) => boolean): Ip[] {
+    const freed: Ip[] = [];
+    for (const [name, holder] of this.holders()) {
+      if (!matches(holder)) continue;
+      const ip = Ip.parse(name);
+      this.free(ip);
+      freed.push(ip);
+    }
+    return freed;
+  }
+}
+
+/** True when the reservation belongs to the attachment; one without an interface belongs to all of its container's. */
+export function holds(holder: Holder, attachment: Attachment): boolean {
+  if (holder.containerId !== attachment.containerId) return false;
+  return holder.ifName === undefined || holder.ifName === attachment.ifName;
+}
+
+/** After a power cut the file is whole or not there: `link` publishes it only when it is on disk. */
+function writeDurably(path: string, text: string): void {
+  const fd = openSync(path, 'w', 0o600);
+  try {
+    writeSync(fd, text);
+    fdatasyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT') || hasErrno(error, 'EISDIR')) return undefined;
+    throw error;
+  }
+}
+
+function remove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  }
+}

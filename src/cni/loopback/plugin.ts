@@ -1,0 +1,43 @@
+import type { Address } from '#rtnetlink/address.ts';
+import { CniError, CODE } from '../error.ts';
+import { openContainer, openLivingContainer } from '../container.ts';
+import { prevResultOf, type Invocation, type Plugin } from '../plugin.ts';
+import type { CniResult } from '../result.ts';
+
+/** Whatever CNI_IFNAME says: this plugin knows one interface. */
+const NAME = 'lo';
+
+function loopbackAddresses(addresses: readonly Address[]): readonly Address[] {
+  return addresses.filter(({ cidr }) => cidr.ip.isLoopback());
+}
+
+function add(call: Invocation): CniResult {
+  using container = openContainer(call.args.netns);
+  const link = container.client.link(NAME);
+  if (link === undefined) throw new CniError(CODE.INTERNAL, `${call.args.netns} has no interface ${NAME}`);
+  if (!link.up) container.client.setLink(link.index, { up: true });
+  const previous = prevResultOf(call.conf);
+  if (previous !== undefined) return previous;
+  const addresses = loopbackAddresses(container.client.addresses({ link: link.index }));
+  return {
+    interfaces: [{ name: NAME, mac: '00:00:00:00:00:00', sandbox: call.args.netns }],
+    ips: addresses.map(({ cidr }) => ({ address: cidr, interface: 0 })),
+    routes: [],
+    dns: {},
+  };
+}
+
+function del(call: Invocation): void {
+  using container = openLivingContainer(call.args.netns);
+  const link = container?.client.link(NAME);
+  if (link !== undefined) container?.client.setLink(link.index, { up: false });
+}
+
+function check(call: Invocation): void {
+  using container = openContainer(call.args.netns);
+  if (container.client.link(NAME)?.up === true) return;
+  throw new CniError(CODE.INTERNAL, `CHECK: interface ${NAME} in ${call.args.netns} is down`);
+}
+
+/** The loopback interface of a pod, up. */
+export const loopbackPlugin: Plugin = { add, del, check, gc: () => {}, status: () => {} };
