@@ -184,7 +184,9 @@ export function lookUpRoute(
     },
     write(out) {
       const { family, bits } = ip;
-      writeHeader(out, { family, length: bits, sourceLength: from?.bits ?? 0, flags: RTM_F.LOOKUP_TABLE });
+      // IPv6 always tells the table and refuses to be asked for it.
+      const flags = family === 'ipv4' ? RTM_F.LOOKUP_TABLE : 0;
+      writeHeader(out, { family, length: bits, sourceLength: from?.bits ?? 0, flags });
       routeTable.write(out, { dst: ip, src: from, link });
     },
   };
