@@ -1,10 +1,11 @@
 import type { Clock } from '#base/clock.ts';
 import { FlannelError } from '#base/errors.ts';
-import { ApiError, isGone, TransportError, transportError } from './errors.ts';
+import { ApiError, isConnectionError, isGone, TransportError, transportError } from './errors.ts';
 import type { KubeConfig } from './config.ts';
 import { JsonPruner } from './json-pruner.ts';
 import type { ReadFile } from './secret.ts';
 import { ALL, JsonError, members, type Selection } from './selection.ts';
+import { Silence } from './silence.ts';
 import { describeRequest, type RequestOptions, statusText, Transport } from './transport.ts';
 
 export interface KubeClientOptions {
@@ -77,6 +78,15 @@ export function createKubeClient(config: KubeConfig, options: KubeClientOptions)
   return new FetchKubeClient(config, options);
 }
 
+type Request = Omit<RequestOptions, 'signal'>;
+
+interface StreamOptions {
+  readonly signal: AbortSignal;
+  /** Longest silence of the server, ms. */
+  readonly silence: number;
+  readonly onProgress: (() => void) | undefined;
+}
+
 const PATCH_TYPES = {
   strategic: 'application/strategic-merge-patch+json',
   merge: 'application/merge-patch+json',
@@ -103,13 +113,13 @@ class FetchKubeClient implements KubeClient {
   }
 
   get(path: string, options: GetOptions): Promise<unknown> {
-    return this.#object({ method: 'GET', path, ...this.#deadline(options.signal) }, options);
+    return this.#object({ method: 'GET', path }, options);
   }
 
   patch(path: string, options: PatchOptions): Promise<unknown> {
     const headers = { 'content-type': PATCH_TYPES[options.type] };
     const body = JSON.stringify(options.body);
-    return this.#object({ method: 'PATCH', path, headers, body, ...this.#deadline(options.signal) }, options);
+    return this.#object({ method: 'PATCH', path, headers, body }, options);
   }
 
   async list<T>(path: string, options: ListOptions<T>): Promise<List<T>> {
@@ -149,12 +159,7 @@ class FetchKubeClient implements KubeClient {
     options: ListOptions<T>,
     items: T[],
   ): Promise<{ token: string; resourceVersion: string }> {
-    const request: RequestOptions = {
-      method: 'GET',
-      path,
-      signal: options.signal,
-      idleTimeout: this.#timeout,
-    };
+    const request = { method: 'GET', path } as const;
     const onItem = (item: unknown): void => {
       const reduced = options.reduce(item);
       if (reduced !== undefined) items.push(reduced);
@@ -165,7 +170,12 @@ class FetchKubeClient implements KubeClient {
     const onValue = (value: unknown): void => {
       root = value;
     };
-    await this.#stream(request, new JsonPruner({ selection, onItem, onValue }), options.onProgress);
+    const { signal, onProgress } = options;
+    await this.#stream(request, new JsonPruner({ selection, onItem, onValue }), {
+      signal,
+      onProgress,
+      silence: this.#timeout,
+    });
     const meta = property(root, 'metadata');
     const resourceVersion = property(meta, 'resourceVersion');
     if (
@@ -187,57 +197,63 @@ class FetchKubeClient implements KubeClient {
       resourceVersion: options.resourceVersion,
       timeoutSeconds: String(300 + Math.floor(this.#options.random() * 300)),
     });
-    const request: RequestOptions = {
-      method: 'GET',
-      path: `${path}?${query}`,
-      signal: options.signal,
-      idleTimeout: this.#options.watchTimeout ?? 90_000,
-    };
+    const request = { method: 'GET', path: `${path}?${query}` } as const;
     const selection = members({ type: ALL, object: orStatus(options.select) });
     const name = `watch of ${path}`;
     const onValue = (value: unknown): void => options.onEvent(watchEvent(name, value));
-    await this.#stream(request, new JsonPruner({ selection, onValue }), options.onProgress);
+    const { signal, onProgress } = options;
+    const silence = this.#options.watchTimeout ?? 90_000;
+    await this.#stream(request, new JsonPruner({ selection, onValue }), { signal, onProgress, silence });
   }
 
   get #timeout(): number {
     return this.#options.timeout ?? 30_000;
   }
 
-  /** For requests with a short answer: the whole of it must be there in time. */
-  #deadline(signal: AbortSignal): { signal: AbortSignal; idleTimeout: number } {
-    return {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]),
-      idleTimeout: this.#timeout,
-    };
-  }
-
-  async #object(request: RequestOptions, options: GetOptions): Promise<unknown> {
+  async #object(request: Request, { select, signal }: GetOptions): Promise<unknown> {
     let object: unknown;
     const onValue = (value: unknown): void => {
       object = value;
     };
-    try {
-      await this.#stream(request, new JsonPruner({ selection: options.select, onValue }));
-    } catch (error) {
-      if (options.signal.aborted) throw options.signal.reason;
-      throw transportError(describeRequest(request, this.server), error);
-    }
+    const pruner = new JsonPruner({ selection: select, onValue });
+    await this.#stream(request, pruner, { signal, silence: this.#timeout, onProgress: undefined });
     return object;
   }
 
   /** Feeds the whole answer to `pruner`. */
-  async #stream(request: RequestOptions, pruner: JsonPruner, onProgress?: () => void): Promise<void> {
+  async #stream(request: Request, pruner: JsonPruner, options: StreamOptions): Promise<void> {
     const name = describeRequest(request, this.server);
-    const response = await this.#transport.send(request);
-    onProgress?.();
+    using silence = new Silence(options.silence, options.signal);
+    try {
+      const response = await this.#transport.send({ ...request, signal: silence.signal });
+      await this.#read(response, pruner, () => {
+        silence.heard();
+        options.onProgress?.();
+      });
+    } catch (error) {
+      options.signal.throwIfAborted();
+      throw error === silence.signal.reason || isConnectionError(error) ? transportError(name, error) : error;
+    }
+    options.signal.throwIfAborted();
+    if (!pruner.complete()) {
+      throw new TransportError({
+        request: name,
+        failure: 'reset',
+        message: 'the answer was cut off in the middle',
+      });
+    }
+  }
+
+  async #read(response: Response, pruner: JsonPruner, heard: () => void): Promise<void> {
+    heard();
     const collect = this.#options.collectGarbage ?? (() => Bun.gc(true));
     const reader = response.body?.getReader();
     let garbage = 0;
     try {
       for (;;) {
-        const chunk = await readChunk(reader, { request, name });
-        if (chunk === undefined) break;
-        onProgress?.();
+        const chunk = (await reader?.read())?.value as Uint8Array | undefined;
+        if (chunk === undefined) return;
+        heard();
         pruner.push(chunk);
         garbage += chunk.length;
         if (garbage < GARBAGE) continue;
@@ -248,30 +264,6 @@ class FetchKubeClient implements KubeClient {
       // After an error the rest of the answer is of no use; after the end this does nothing.
       await reader?.cancel().catch(() => {});
     }
-    if (request.signal.aborted) throw request.signal.reason;
-    try {
-      pruner.end();
-    } catch (error) {
-      if (!(error instanceof JsonError)) throw error;
-      throw new TransportError({
-        request: name,
-        failure: 'reset',
-        message: 'the answer was cut off in the middle',
-      });
-    }
-  }
-}
-
-/** The next bytes of the answer; undefined at its end. Only what the connection throws becomes a TransportError. */
-async function readChunk(
-  reader: { read(): Promise<{ value?: Uint8Array | undefined }> } | undefined,
-  { request, name }: { request: RequestOptions; name: string },
-): Promise<Uint8Array | undefined> {
-  try {
-    return (await reader?.read())?.value;
-  } catch (error) {
-    if (request.signal.aborted) throw request.signal.reason;
-    throw transportError(name, error);
   }
 }
 

@@ -154,3 +154,9 @@ export function transportError(request: string, error: unknown): FlannelError {
   const message = code === '' ? 'the request failed' : `the request failed (${code})`;
   return new TransportError({ request, failure: 'other', message, cure });
 }
+
+/** True for what `fetch` and its body throw when the connection fails (they carry a code as text); no bug of ours. */
+export function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error) || error instanceof FlannelError) return false;
+  return error.name === 'TimeoutError' || ('code' in error && typeof error.code === 'string');
+}

@@ -33,6 +33,9 @@ const CLOSE_BRACKET = 0x5d;
 const MAX_DEPTH = 64;
 const MAX_KEY = 1024;
 
+/** First bytes of a JSON value: `"`, `{`, `[`, a number, `true`, `false`, `null`. */
+const VALUE_STARTS: ReadonlySet<number> = new Set(Buffer.from('"{[-0123456789tfn'));
+
 const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
 /**
@@ -67,11 +70,6 @@ export class JsonPruner {
     this.#maxKept = options.maxKept ?? 1 << 20;
   }
 
-  /** True between top-level values: a stream that ends here is complete. */
-  get idle(): boolean {
-    return this.#state === 'value' && this.#frames.length === 0;
-  }
-
   /** Takes the next bytes. Throws JsonError; the pruner must not be used after that. */
   push(chunk: Uint8Array): void {
     let at = 0;
@@ -87,12 +85,12 @@ export class JsonPruner {
     this.#consumed += chunk.length;
   }
 
-  /** Call at the end of the stream. Throws JsonError when it stopped inside a value. */
-  end(): void {
+  /** Call at the end of the stream; false when it stopped inside a value. Throws JsonError as `push` does. */
+  complete(): boolean {
     // A number at the top level has no end of its own.
-    if (this.#state === 'raw' && this.#depth === 0 && !this.#inString && this.#frames.length === 0)
-      this.#valueDone(0);
-    if (!this.idle) throw new JsonError(this.#consumed, 'the answer ends in the middle of a value');
+    const bare = this.#state === 'raw' && this.#depth === 0 && !this.#inString && this.#frames.length === 0;
+    if (bare) this.#valueDone(0);
+    return this.#state === 'value' && this.#frames.length === 0;
   }
 
   /** Handles one byte between tokens; returns where to go on. */
@@ -169,9 +167,7 @@ export class JsonPruner {
     if (selection?.kind === 'each' && byte === OPEN_BRACKET) {
       return this.#open(byte, at, { array: true, selection: selection.item, empty: true, each: true });
     }
-    if (byte === COMMA || byte === COLON || byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
-      throw this.#error(at, 'a value is missing');
-    }
+    if (!VALUE_STARTS.has(byte)) throw this.#error(at, 'a value is missing');
     this.#state = 'raw';
     this.#copy = selection !== undefined;
     this.#depth = 0;

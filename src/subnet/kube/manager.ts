@@ -9,6 +9,7 @@ import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '../man
 import { type AnnotationKeys, annotationKeys } from './annotations.ts';
 import { Follower } from './follower.ts';
 import { isNodeName, type NodeView, nodeSelection } from './node.ts';
+import { podSubnets } from './node-lease.ts';
 import { nodePath, type OwnContext, ownRecord, waitForOwn } from './own.ts';
 import { Peers } from './peers.ts';
 import { Publisher } from './publisher.ts';
@@ -75,15 +76,15 @@ class KubeManager implements SubnetManager {
   /** Resolves when `signal` is aborted. `own` must have resolved before. */
   async watch(onEvent: (event: LeaseEvent) => void, signal: AbortSignal): Promise<void> {
     const config = this.#config;
-    const own = this.#own;
-    if (config === undefined || own === undefined)
+    const first = this.#own;
+    if (config === undefined || first === undefined)
       throw new FlannelError('bug', 'watch() was called before own()');
     const { client, log, clock, random, keys } = this.#context;
     const peers = new Peers({
       config,
       keys,
       log,
-      own,
+      own: () => this.#own ?? first,
       attributes: () => this.#attributes,
       onEvent,
       onOwn: (node) => this.#observe(node, config, signal),
@@ -150,13 +151,14 @@ class KubeManager implements SubnetManager {
   #compareOwn(node: NodeView, config: NetworkConfig): void {
     const own = this.#own;
     if (own === undefined || node.podCidrs.length === 0) return;
-    const record = ownRecord(node, config, this.#context);
+    const { subnets } = podSubnets(node, config);
     const same = FAMILIES.every((family) => {
-      const now = record.subnets[family];
+      const now = subnets[family];
       const before = own.subnets[family];
       return now === undefined || before === undefined ? now === before : now.equals(before);
     });
     if (same) return;
+    const record = ownRecord(node, config, this.#context);
     this.#own = record;
     const cure = this.#options.onOwnChange === undefined ? { cure: 'restart the agent on this node' } : {};
     this.#context.log.error('the subnet of this node has changed', { ...record.subnets, ...cure });

@@ -9,7 +9,7 @@ import { type LeaseContext, nodeLease } from './node-lease.ts';
 export interface PeersOptions extends LeaseContext {
   readonly log: Logger;
   /** This node: never reported as a peer. */
-  readonly own: OwnRecord;
+  readonly own: () => OwnRecord;
   /** What this node publishes, to notice a peer that says the same. */
   readonly attributes: () => OwnAttributes | undefined;
   readonly onEvent: (event: LeaseEvent) => void;
@@ -40,7 +40,7 @@ export class Peers implements FollowerSink<Lease> {
   }
 
   reduce(node: NodeView): Lease | undefined {
-    if (node.name !== this.#options.own.name) return this.#read(node, this.#before);
+    if (node.name !== this.#options.own().name) return this.#read(node, this.#before);
     this.#options.onOwn(node);
     return undefined;
   }
@@ -54,7 +54,7 @@ export class Peers implements FollowerSink<Lease> {
   }
 
   put(node: NodeView): void {
-    if (node.name === this.#options.own.name) {
+    if (node.name === this.#options.own().name) {
       this.#options.onOwn(node);
       return;
     }
@@ -69,7 +69,7 @@ export class Peers implements FollowerSink<Lease> {
   }
 
   delete(name: string): void {
-    if (name === this.#options.own.name) {
+    if (name === this.#options.own().name) {
       this.#options.onOwn(undefined);
       return;
     }
@@ -111,7 +111,7 @@ export class Peers implements FollowerSink<Lease> {
   /** A peer that claims our own subnet would cut off our own pods. */
   #overlap(lease: Lease): string | undefined {
     for (const family of FAMILIES) {
-      const ours = this.#options.own.subnets[family];
+      const ours = this.#options.own().subnets[family];
       const theirs = lease.families[family]?.subnet;
       if (ours !== undefined && theirs?.overlaps(ours) === true)
         return `its subnet ${theirs} overlaps ours, ${ours}`;
