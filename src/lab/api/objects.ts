@@ -22,9 +22,10 @@ export function objectsOf(store: Store, resource: Resource): Objects {
   const scope = (namespace?: string) => (resource.namespaced ? (namespace ?? 'default') : undefined);
   return {
     create(object) {
-      const namespace = scope(object.metadata.namespace);
-      const metadata = { ...object.metadata, ...(namespace === undefined ? {} : { namespace }) };
-      return structuredClone(store.create(resource, { ...structuredClone(object), metadata }).object);
+      const own = structuredClone(object);
+      const namespace = scope(own.metadata.namespace);
+      if (namespace !== undefined) own.metadata.namespace = namespace;
+      return structuredClone(store.create(resource, own).object);
     },
     get(name, namespace) {
       const entry = collection.get(keyOf(scope(namespace), name));

@@ -42,7 +42,7 @@ export function negotiate(accept: string | undefined, include: string): Represen
 }
 
 export function jsonBytes(value: JsonObject): Uint8Array {
-  return encoder.encode(`${JSON.stringify(value)}\n`);
+  return encoder.encode(JSON.stringify(value));
 }
 
 export interface Formatter {

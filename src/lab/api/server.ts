@@ -11,7 +11,7 @@ import { RequestLog, type LoggedRequest } from './request-log.ts';
 import { parseTarget, type Target } from './request.ts';
 import { ApiError, badRequest, failure, methodNotAllowed, tooLarge } from './status.ts';
 import { resourceOf, Store } from './store.ts';
-import { headersOf, Listener, readBody, send, type TlsOptions } from './transport.ts';
+import { breakOff, headersOf, Listener, readBody, send, type TlsOptions } from './transport.ts';
 import { Watch } from './watch.ts';
 
 /** The body limit of real servers (`--max-request-body-bytes`). */
@@ -224,7 +224,7 @@ class Server {
           return response.write(bytes);
         },
         end: () => response.end(),
-        destroy: () => response.socket?.destroy(),
+        destroy: (fragment) => breakOff(response, fragment),
       },
     });
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });

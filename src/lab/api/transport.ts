@@ -113,3 +113,17 @@ export function send(
   response.writeHead(code, { ...options.headers, 'content-length': String(options.body.length) });
   response.end(options.body);
 }
+
+/** Time between a fragment and the break behind it, ms. */
+const FRAGMENT_LEAD = 15;
+
+/** Breaks the connection in the middle of an answer, after `fragment` when given and when the peer still reads. */
+export function breakOff(response: ServerResponse, fragment: Uint8Array | undefined): void {
+  const { socket } = response;
+  if (fragment === undefined || socket === null || socket.writableNeedDrain) {
+    socket?.destroy();
+    return;
+  }
+  // A client that reads data and end in one go may drop the data (Bun's fetch does): the fragment gets a head start.
+  response.write(fragment, () => setTimeout(() => socket.destroy(), FRAGMENT_LEAD));
+}

@@ -19,8 +19,8 @@ export interface Sink {
   /** False when the peer is slower than we are: then the watch waits for `drained()`. */
   write(bytes: Uint8Array): boolean;
   end(): void;
-  /** Closes the connection without the final chunk. */
-  destroy(): void;
+  /** Breaks the connection without the final chunk, once `fragment` is out. */
+  destroy(fragment?: Uint8Array): void;
 }
 
 export interface WatchOptions {
@@ -96,7 +96,7 @@ export class Watch {
     const events = collection.since(from);
     if (events === undefined) {
       const error = expired(`too old resource version: ${from} (${collection.compacted})`);
-      this.#write(eventLine('ERROR', jsonBytes(error.toStatus()).subarray(0, -1)));
+      this.#write(eventLine('ERROR', jsonBytes(error.toStatus())));
       this.end();
       return false;
     }
@@ -202,9 +202,7 @@ export class Watch {
 
   /** Breaks the connection, after `fragment` when given. */
   cut(fragment?: Uint8Array): void {
-    if (!this.close()) return;
-    if (fragment !== undefined) this.#options.sink.write(fragment);
-    this.#options.sink.destroy();
+    if (this.close()) this.#options.sink.destroy(fragment);
   }
 
   /** Forgets the watch; false when it already was. */
@@ -256,7 +254,7 @@ export function bookmarkLine(resource: Resource, version: number, annotations?: 
     spec: {},
     status: {},
   };
-  return eventLine('BOOKMARK', jsonBytes(object).subarray(0, -1));
+  return eventLine('BOOKMARK', jsonBytes(object));
 }
 
 /** False when the wait was cut short. */
