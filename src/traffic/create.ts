@@ -15,7 +15,7 @@ export interface TrafficSetup {
 export interface Traffic {
   readonly backend: TrafficBackend;
   /** Removes what a run in the other mode left; nothing to do when that mode's tool or kernel part is missing. */
-  clearOther(signal?: AbortSignal): Promise<Removed>;
+  readonly clearOther: (signal?: AbortSignal) => Promise<Removed>;
 }
 
 /** The traffic rules of the current network namespace in the given mode. Opens nothing yet. */
@@ -24,7 +24,7 @@ export function createTraffic({ mode, env, timeoutMs = 30_000 }: TrafficSetup): 
     wanted === 'nftables' ? new NftablesTraffic() : new IptablesTraffic(programRunner({ env, timeoutMs }));
   return {
     backend: open(mode),
-    async clearOther(signal) {
+    clearOther: async (signal) => {
       await using other = open(mode === 'nftables' ? 'iptables' : 'nftables');
       return other.clear(signal);
     },

@@ -75,7 +75,7 @@ describeInNetns(import.meta.path, 'the rules of the original, iptables', () => {
   });
 
   test('a chain that another rule leads to can still be cleared', async () => {
-    must(['iptables', '-t', 'nat', '-A', 'OUTPUT', '-p', 'tcp', '-j', 'FLANNEL-POSTRTG']);
+    must(['iptables', '-A', 'INPUT', '-p', 'tcp', '-j', 'FLANNEL-FWD']);
     must(['iptables', '-A', 'OUTPUT', '-m', 'comment', '--comment', 'kept -j FLANNEL-FWD', '-j', 'ACCEPT']);
     expect((await backend.clear()).removed).toEqual([
       'iptables nat FLANNEL-POSTRTG',
