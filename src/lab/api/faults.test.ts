@@ -1,16 +1,6 @@
 import { expect, test } from 'bun:test';
 import { startApiServer } from './server.ts';
-import { call, MERGE, told, WatchClient } from './test-client.ts';
-
-/** Resolves to the error of a promise that must reject. */
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new Error('it did not fail');
-}
+import { call, failureOf, MERGE, told, WatchClient } from './test-client.ts';
 
 test('refuses connections, breaks the open ones, and listens again on the same port', async () => {
   await using server = await startApiServer();

@@ -116,3 +116,13 @@ export class WatchClient implements AsyncDisposable {
 export function told(lines: readonly WatchLine[]): string[] {
   return lines.map(({ type, object }) => `${type} ${object.metadata.name}`);
 }
+
+/** Resolves to the error of a promise that must reject. */
+export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it did not fail');
+}
