@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { cureOf } from '#base/errors.ts';
 import { Cidr } from '#net/cidr.ts';
 import { createTraffic } from '#traffic/create.ts';
@@ -107,30 +107,49 @@ describeInNetns(import.meta.path, 'from one mode to the other', () => {
   }
 });
 
-describe('iptables that cannot do it', () => {
-  test('a missing lock holder is named: the legacy lock is waited for, then the exit code explains', async () => {
-    if (!existsSync('/usr/sbin/xtables-legacy-multi')) throw new Error('install iptables');
-    const directory = mkdtempSync('/tmp/flannel-lock-');
-    try {
-      const script = `${directory}/iptables-restore`;
-      // A stand-in that answers as iptables-restore does when the lock is not free in time.
-      await Bun.write(
-        script,
-        '#!/bin/sh\necho "Another app is currently holding the xtables lock." >&2\nexit 4\n',
-      );
-      must(['chmod', '+x', script]);
-      symlinkSync('/bin/true', `${directory}/iptables-save`);
-      symlinkSync('/bin/true', `${directory}/iptables`);
-      symlinkSync('/bin/true', `${directory}/ip6tables-save`);
-      const traffic = createTraffic({ mode: 'iptables', env: { ...env, PATH: directory } });
-      const error = await traffic.backend.ensure(rules(V4)).catch((reason: unknown) => reason);
-      expect(String(error)).toContain(
-        'iptables-restore failed with exit code 4: Another app is currently holding',
-      );
-      expect(cureOf(error)).toContain('/run/xtables.lock');
-    } finally {
-      rmSync(directory, { recursive: true });
+function temporaryDirectory(): Disposable & { readonly path: string } {
+  const path = mkdtempSync('/tmp/flannel-traffic-');
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
+}
+
+describeInNetns(import.meta.path, 'the xtables lock', () => {
+  test('is waited for when another program holds it', async () => {
+    using directory = temporaryDirectory();
+    for (const name of ['iptables', 'iptables-save', 'iptables-restore']) {
+      symlinkSync('/usr/sbin/xtables-legacy-multi', `${directory.path}/${name}`);
     }
+    const lock = `${directory.path}/lock`;
+    await Bun.write(lock, '');
+    const holder = Bun.spawn(['flock', lock, 'sh', '-c', 'echo held; exec sleep 0.7'], { stdout: 'pipe' });
+    await holder.stdout.getReader().read();
+    const start = performance.now();
+    const legacy = { ...env, PATH: `${directory.path}:${env['PATH']}`, XTABLES_LOCKFILE: lock };
+    const { backend } = createTraffic({ mode: 'iptables', env: legacy });
+    expect((await backend.ensure(rules(V4))).changed).toBe(true);
+    expect(performance.now() - start).toBeGreaterThan(400);
+    expect(await holder.exited).toBe(0);
+  });
+});
+
+describe('hosts that cannot do it', () => {
+  test('a lock that is not free in time is explained by the exit code', async () => {
+    using directory = temporaryDirectory();
+    // A stand-in that answers as iptables-restore does when the lock is not free in time.
+    const script = `${directory.path}/iptables-restore`;
+    await Bun.write(
+      script,
+      '#!/bin/sh\necho "Another app is currently holding the xtables lock." >&2\nexit 4\n',
+    );
+    must(['chmod', '+x', script]);
+    for (const name of ['iptables-save', 'iptables', 'ip6tables-save']) {
+      symlinkSync('/bin/true', `${directory.path}/${name}`);
+    }
+    const { backend } = createTraffic({ mode: 'iptables', env: { ...env, PATH: directory.path } });
+    const error: unknown = await backend.ensure(rules(V4)).catch((reason: unknown) => reason);
+    expect(String(error)).toContain(
+      'iptables-restore failed with exit code 4: Another app is currently holding',
+    );
+    expect(cureOf(error)).toContain('/run/xtables.lock');
   });
 
   test('without CAP_NET_ADMIN the message says so', () => {

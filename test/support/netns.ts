@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 /** Set in the child: the block of tests that it is to run. */
 const CHILD = 'FLANNEL_TEST_NETNS_BLOCK';
 const SKIPPED = 'skipped: kernel lacks ';
+const MEASURED = 'measured: ';
 
 export interface NetnsOptions {
   /** A mount namespace of its own as well. */
@@ -43,7 +44,8 @@ export function describeInNetns(
         new Response(child.stderr).text(),
         child.exited,
       ]);
-      for (const line of `${stdout}\n${stderr}`.split('\n')) if (line.startsWith(SKIPPED)) console.log(line);
+      for (const line of `${stdout}\n${stderr}`.split('\n'))
+        if (line.startsWith(SKIPPED) || line.startsWith(MEASURED)) console.log(line);
       // The child's report is the message: an exit status alone says nothing.
       if (code !== 0) throw new Error(`${name}: the child ended with ${code}\n${stdout}\n${stderr}`);
       // A child that ran no test at all must not count as success.
@@ -59,6 +61,11 @@ export function describeInNetns(
  */
 export function kernelLacks(feature: string): void {
   console.log(SKIPPED + feature);
+}
+
+/** A number worth seeing in the output of the whole run. */
+export function measured(text: string): void {
+  console.log(MEASURED + text);
 }
 
 export interface Finished {
