@@ -5,7 +5,7 @@ import type { Faults } from './faults.ts';
 import { listPage } from './list.ts';
 import { isObject, type Json, type JsonObject } from './object.ts';
 import { jsonBytes, negotiate, objectBytes, pageBytes } from './representation.ts';
-import { parseResourceRequest, type ResourceRequest, type Target } from './request.ts';
+import { parseResourceRequest, rbacName, type ResourceRequest, type Target } from './request.ts';
 import { forbidden, methodNotAllowed, unauthorized } from './status.ts';
 import type { Store } from './store.ts';
 import type { WatchOptions } from './watch.ts';
@@ -60,11 +60,7 @@ export function classify(method: string, target: Target): Classified | undefined
   if (!inGroup) return { verb: method.toLowerCase(), resource: `/${path}`, request: undefined };
   const request = parseResourceRequest(method, target);
   if (request === undefined) return undefined;
-  const resource =
-    request.subresource === ''
-      ? request.resource.plural
-      : `${request.resource.plural}/${request.subresource}`;
-  return { verb: request.verb, resource, request };
+  return { verb: request.verb, resource: rbacName(request), request };
 }
 
 /** Turns requests into answers; knows nothing of sockets. Throws ApiError. */
