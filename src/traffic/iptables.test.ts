@@ -95,6 +95,11 @@ describe('iptables', () => {
     );
   });
 
+  test('a family that is off and whose program fails does not stop the other', async () => {
+    const { run } = host({ ...MODERN, 'ip6tables-save': { code: 1, stderr: 'no IPv6 here' } });
+    expect((await new IptablesTraffic(run).ensure(rules)).changed).toBe(true);
+  });
+
   test('versions', () => {
     for (const text of ['iptables v1.6.2', 'iptables v1.8.10 (legacy)', 'v2.0'])
       expect(isSince162(text)).toBe(true);

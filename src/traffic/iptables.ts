@@ -61,12 +61,20 @@ export class IptablesTraffic implements TrafficBackend {
     return this.#write(family, plan, signal);
   }
 
-  /** A family that is off is not written to; what an earlier run with it left is removed once. */
+  /**
+   * A family that is off is not written to; what an earlier run with it left is removed once. A host where that
+   * family's program does not work must not lose the other family for it.
+   */
   async #sweep(family: Family, signal: AbortSignal | undefined): Promise<string[]> {
     if (this.#swept.has(family)) return [];
-    const removed = await this.#remove(family, signal);
     this.#swept.add(family);
-    return removed;
+    try {
+      return await this.#remove(family, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof FlannelError) return [];
+      throw error;
+    }
   }
 
   /** Without the program there is nothing that it could have left. */
