@@ -1,0 +1,94 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { FlannelError } from '#base/errors.ts';
+import { enterArgv } from '../process/places.ts';
+import { run } from '../process/run.ts';
+import type { NodeState } from '../state/state.ts';
+import { isObject, parseConflist, pluginConfiguration, type CniObject, type Conflist } from './conflist.ts';
+
+const NET_D = '/etc/cni/net.d';
+const CNI_BIN = '/opt/cni/bin';
+
+/** The container runtime's part of CNI on one node, with the plugins in its `/opt/cni/bin`. */
+export class CniRuntime {
+  readonly #node: NodeState;
+  readonly #env: Readonly<Record<string, string>>;
+
+  constructor(node: NodeState, env: Readonly<Record<string, string>>) {
+    this.#node = node;
+    this.#env = env;
+  }
+
+  /** The first `*.conflist` by name, as containerd and CRI-O choose it. */
+  conflist(): Conflist {
+    const folder = `/proc/${this.#node.pid}/root${NET_D}`;
+    const [file] = readdirSync(folder)
+      .filter((name) => name.endsWith('.conflist'))
+      .toSorted();
+    if (file === undefined)
+      throw new FlannelError('operator', `node ${this.#node.name} has no ${NET_D}/*.conflist`);
+    return parseConflist(`${NET_D}/${file}`, readFileSync(`${folder}/${file}`, 'utf8'));
+  }
+
+  /** ADD of `loopback`, then of every plugin of the list, each with the result of the one before. Returns the last. */
+  async add(pod: Attachment): Promise<CniObject> {
+    const loopback = { cniVersion: '0.3.1', name: 'cni-loopback', type: 'loopback' };
+    await this.#call({ ...pod, ifname: 'lo' }, 'ADD', loopback);
+    const conflist = this.conflist();
+    let result: CniObject | undefined;
+    for (const index of conflist.plugins.keys()) {
+      const config = pluginConfiguration({ conflist, index, prevResult: result, capabilityArgs: {} });
+      result = await this.#call({ ...pod, ifname: 'eth0' }, 'ADD', config);
+    }
+    return result ?? {};
+  }
+
+  async #call(
+    pod: Attachment & { readonly ifname: string },
+    command: string,
+    config: object,
+  ): Promise<CniObject> {
+    const type = String((config as CniObject)['type']);
+    const env = {
+      ...this.#env,
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: pod.containerId,
+      CNI_NETNS: `/run/netns/${pod.name}`,
+      CNI_IFNAME: pod.ifname,
+      CNI_PATH: CNI_BIN,
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod.name};K8S_POD_INFRA_CONTAINER_ID=${pod.containerId}`,
+    };
+    const place = { kind: 'node', name: this.#node.name, node: this.#node } as const;
+    const argv = enterArgv(place, [`${CNI_BIN}/${type}`]);
+    const { code, stdout, stderr } = await run(argv, { env, input: JSON.stringify(config) });
+    if (code === 0) return parseResult(type, stdout);
+    throw new FlannelError(
+      'kernel',
+      `CNI ${command} of ${type} for ${pod.name}: ${cniMessage(stdout, stderr, code)}`,
+    );
+  }
+}
+
+/** A container that is to be wired. */
+export interface Attachment {
+  readonly name: string;
+  readonly containerId: string;
+}
+
+function parseResult(type: string, stdout: string): CniObject {
+  if (stdout.trim() === '') return {};
+  const value: unknown = JSON.parse(stdout);
+  if (isObject(value)) return value;
+  throw new FlannelError('bug', `CNI plugin ${type} answered with something that is not an object`);
+}
+
+/** The words of a CNI error (spec, section 5 "Error"), else whatever the plugin wrote. */
+function cniMessage(stdout: string, stderr: string, code: number): string {
+  try {
+    const value: unknown = JSON.parse(stdout);
+    if (isObject(value))
+      return `${String(value['msg'])}${value['details'] === undefined ? '' : `: ${String(value['details'])}`}`;
+  } catch {
+    // Not JSON: quoted below.
+  }
+  return `exit code ${code}: ${(stderr.trim() === '' ? stdout : stderr).trim().slice(-500)}`;
+}

@@ -1,0 +1,143 @@
+import { FlannelError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { Rtnetlink } from '#rtnetlink/client.ts';
+import type { ApiServer } from '../api/server.ts';
+import { firstAddress } from '../cni/conflist.ts';
+import { CniRuntime } from '../cni/runtime.ts';
+import { enterArgv } from '../process/places.ts';
+import { innerArgv, programFolder, runOrThrow } from '../process/run.ts';
+import { planNode, POD_NETWORK, type NodePlan } from '../state/address-plan.ts';
+import type { LabPaths } from '../state/paths.ts';
+import type { LabState, NodeState } from '../state/state.ts';
+import { superviseAgent } from './agent.ts';
+import { startEcho } from './echo.ts';
+import { holdNamespaces, makePodNamespace } from './namespaces.ts';
+import { connectNode, connectWorld } from './network.ts';
+import type { NodeFolders } from './node-folders.ts';
+import { agentReady, leasedSubnet } from './readiness.ts';
+import { writeServices } from './services.ts';
+import type { StateStore } from './store.ts';
+
+export interface ClusterParts {
+  readonly paths: LabPaths;
+  readonly store: StateStore;
+  readonly api: ApiServer;
+  readonly env: Readonly<Record<string, string>>;
+  readonly log: Logger;
+  readonly step: (text: string) => void;
+}
+
+/** Builds the cluster from its nodes to the last pod, in the order of a real one. */
+export async function buildCluster(parts: ClusterParts): Promise<void> {
+  const { options } = parts.store.state;
+  const plans = Array.from({ length: options.nodes }, (_, at) => planNode(at + 1, options.pods));
+  await makeNodes(parts, plans);
+  await Promise.all(plans.map((plan) => startAgent(parts, nodeOf(parts, plan.name))));
+  await Promise.all(plans.map((plan) => startPods(parts, plan)));
+  parts.step(`${parts.store.state.pods.length} pods wired by the CNI chain of 10-flannel.conflist`);
+  startService(parts);
+}
+
+function nodeOf({ store }: ClusterParts, name: string): NodeState {
+  const node = store.state.nodes.find((candidate) => candidate.name === name);
+  if (node === undefined) throw new FlannelError('bug', `node ${name} is not there`);
+  return node;
+}
+
+async function makeNodes(parts: ClusterParts, plans: readonly NodePlan[]): Promise<void> {
+  const { env, store, step } = parts;
+  const [worldPid = 0, ...pids] = await Promise.all([
+    holdNamespaces({ mounts: false }, env),
+    ...plans.map(() => holdNamespaces({ mounts: true }, env)),
+  ]);
+  using net = Rtnetlink.open();
+  connectWorld(net, worldPid);
+  store.update({ worldPid });
+  for (const [at, plan] of plans.entries()) {
+    const pid = pids[at] ?? 0;
+    connectNode(net, plan, pid);
+    store.setNode({ name: plan.name, pid, ip: plan.ip, podCidr: plan.podCidr, agentRestarts: 0 });
+  }
+  const world = { kind: 'world', name: 'world', pid: worldPid } as const;
+  await Promise.all([
+    startEcho(world, echoOptions(parts)),
+    ...store.state.nodes.map((node) => prepareNode(parts, node)),
+  ]);
+  step(`${plans.length} nodes on an underlay switch, and the world behind its router`);
+}
+
+async function prepareNode(parts: ClusterParts, node: NodeState): Promise<void> {
+  const place = { kind: 'node', name: node.name, node } as const;
+  const folders: NodeFolders = { netConf: netConf(parts.store.state), programs: programFolder() };
+  await runOrThrow(enterArgv(place, innerArgv('__node', JSON.stringify(folders))), { env: parts.env });
+  await startEcho(place, echoOptions(parts));
+  parts.api.nodes.create({
+    metadata: { name: node.name, labels: { 'kubernetes.io/hostname': node.name } },
+    spec: { podCIDR: node.podCidr, podCIDRs: [node.podCidr] },
+    status: {
+      addresses: [
+        { type: 'InternalIP', address: node.ip },
+        { type: 'Hostname', address: node.name },
+      ],
+    },
+  });
+}
+
+function netConf({ options, traffic }: LabState): string {
+  const conf = {
+    Network: POD_NETWORK,
+    EnableNFTables: traffic === 'nftables',
+    Backend: { Type: options.backend },
+  };
+  return `${JSON.stringify(conf, null, 2)}\n`;
+}
+
+async function startAgent(parts: ClusterParts, node: NodeState): Promise<void> {
+  const { api, env, paths, log, store } = parts;
+  const stopped = superviseAgent({
+    node,
+    apiUrl: api.url,
+    env,
+    log,
+    logFile: paths.agentLog(node.name),
+    onStart: (agentPid, agentRestarts) =>
+      store.setNode({ ...nodeOf(parts, node.name), agentPid, agentRestarts }),
+  });
+  // The supervisor never ends by itself: it can only fail.
+  await Promise.race([agentReady(node, parts), stopped]);
+  parts.step(`flanneld on ${node.name} is ready with ${leasedSubnet(node)}`);
+}
+
+/** One pod after the other on a node, as kubelet starts them: their addresses are in the order of their names. */
+async function startPods(parts: ClusterParts, plan: NodePlan): Promise<void> {
+  const { env, store } = parts;
+  const node = nodeOf(parts, plan.name);
+  const runtime = new CniRuntime(node, env);
+  for (const name of plan.pods) {
+    const containerId = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    await makePodNamespace(node, name, env);
+    const ip = firstAddress(await runtime.add({ name, containerId }));
+    if (ip === undefined) throw new FlannelError('bug', `the CNI result for ${name} has no address`);
+    const pod = { name, node: node.name, containerId, ip };
+    await startEcho({ kind: 'pod', name, pod, node }, echoOptions(parts));
+    store.addPod(pod);
+    parts.api.pods.create({
+      metadata: { name },
+      spec: { nodeName: node.name, containers: [{ name: 'echo', image: 'flannel-lab' }] },
+      status: { phase: 'Running', hostIP: node.ip, podIP: ip, podIPs: [{ ip }] },
+    });
+  }
+}
+
+/** The service's endpoint is the first pod of the last node, so that most ways to it lead over the overlay. */
+function startService(parts: ClusterParts): void {
+  const { nodes } = parts.store.state;
+  const endpoint = parts.store.state.pods.find((pod) => pod.node === nodes.at(-1)?.name);
+  if (endpoint === undefined) return;
+  for (const node of nodes) writeServices(node, endpoint.ip);
+  parts.step(`a service with a cluster address and a node port, ${endpoint.name} behind it`);
+}
+
+function echoOptions(parts: ClusterParts): { env: Readonly<Record<string, string>>; log: string } {
+  return { env: parts.env, log: parts.paths.log };
+}

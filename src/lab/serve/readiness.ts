@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { systemClock } from '#base/clock.ts';
+import { FlannelError } from '#base/errors.ts';
+import type { ApiServer } from '../api/server.ts';
+import { isObject } from '../cni/conflist.ts';
+import { HEALTH_PORT } from '../state/address-plan.ts';
+import type { LabPaths } from '../state/paths.ts';
+import type { NodeState } from '../state/state.ts';
+
+/** How long an agent may take from its start to Ready. */
+const READY_LIMIT_MS = 60_000;
+
+export interface ReadinessParts {
+  readonly api: ApiServer;
+  readonly paths: LabPaths;
+}
+
+/** Waits until the agent answers 200 on /readyz and the Node says that its network is available. */
+export async function agentReady(node: NodeState, parts: ReadinessParts): Promise<void> {
+  const start = performance.now();
+  while (performance.now() - start < READY_LIMIT_MS) {
+    if (networkAvailable(parts.api, node.name) && (await isReady(node.ip))) return;
+    await systemClock.sleep(20);
+  }
+  const log = parts.paths.agentLog(node.name);
+  throw new FlannelError(
+    'kernel',
+    `flanneld on ${node.name} was not ready within ${READY_LIMIT_MS / 1000} s`,
+    {
+      cause: lastWords(log),
+    },
+  );
+}
+
+/** FLANNEL_SUBNET of the node's `subnet.env`. */
+export function leasedSubnet(node: { readonly pid: number }): string {
+  try {
+    const text = readFileSync(`/proc/${node.pid}/root/run/flannel/subnet.env`, 'utf8');
+    return /^FLANNEL_SUBNET=(.*)$/m.exec(text)?.[1] ?? 'no FLANNEL_SUBNET';
+  } catch {
+    return 'no subnet.env';
+  }
+}
+
+/** Condition `NetworkUnavailable` is False. */
+function networkAvailable(api: ApiServer, name: string): boolean {
+  const conditions = api.nodes.get(name)?.status?.['conditions'];
+  if (!Array.isArray(conditions)) return false;
+  const found = conditions.find(
+    (condition) => isObject(condition) && condition['type'] === 'NetworkUnavailable',
+  );
+  return isObject(found) && found['status'] === 'False';
+}
+
+async function isReady(ip: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`http://${ip}:${HEALTH_PORT}/readyz`, { signal: AbortSignal.timeout(1000) });
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
+
+function lastWords(log: string): Error {
+  try {
+    const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+    return new Error(`its log ends: ${lines.slice(-3).join(' | ')}`);
+  } catch {
+    return new Error('it wrote no log');
+  }
+}
