@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { ByteWriter } from '#base/bytes.ts';
 import { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
-import { forEachMessage, writeMessage, type NetlinkMessage } from '#netlink/message.ts';
+import { forEachMessage, NLM_F, writeMessage, type NetlinkMessage } from '#netlink/message.ts';
 import * as nft from './build.ts';
 import { transactionRequests, type Change } from './change.ts';
 import { differences } from './compare.ts';
@@ -113,6 +113,15 @@ describe('what nft sends', () => {
         .map(({ type, payload }) => `${type} ${payload.toHex()}`);
     expect(hex(messages(out.written()))).toEqual(hex(messages(bytes)));
   });
+});
+
+test('a transaction asks for one acknowledgement, of its last step', () => {
+  const changes: Change[] = [
+    { do: 'add table', table: flannel },
+    { do: 'delete table', table: flannel },
+  ];
+  const asked = transactionRequests(changes).map(({ flags }) => (flags & NLM_F.ACK) !== 0);
+  expect(asked).toEqual([false, false, true, false]);
 });
 
 describe('what the kernel answers', () => {
