@@ -95,6 +95,11 @@ export const text: Codec<string> = {
     return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
   },
 };
+/** As `text` without the NUL, where length zero means something or the kernel takes it bare. */
+export const bareText: Codec<string> = {
+  write: (out, value) => out.bytes(new TextEncoder().encode(value)),
+  read: text.read,
+};
 /** 4 or 16 bytes in network order. */
 export const ip: Codec<Ip> = {
   write: (out, value) => out.bytes(value.toBytes()),

@@ -34,16 +34,24 @@ export interface ConnectionOptions {
   readonly timeoutMs?: number;
 }
 
+/** What a connection needs of its socket. */
+export type Transport = Pick<Socket, 'send' | 'receive' | 'setSendBuffer' | 'close'>;
+
 /** A request-answer netlink socket, synchronous. Not for notifications: those have a monitor of their own. */
 export class NetlinkConnection implements Disposable {
-  readonly #socket: Socket;
+  readonly #socket: Transport;
   readonly #out = new ByteWriter(4096);
   #buffer = new Uint8Array(0);
   #sequence = 0;
   #sendBuffer = SEND_BUFFER;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Transport) {
     this.#socket = socket;
+  }
+
+  /** Over a socket that is open and set up already. */
+  static over(socket: Transport): NetlinkConnection {
+    return new NetlinkConnection(socket);
   }
 
   /** Opens in the current network namespace; the socket stays in it. */

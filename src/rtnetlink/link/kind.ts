@@ -1,5 +1,6 @@
 import type { ByteWriter } from '#base/bytes.ts';
 import {
+  bareText,
   forEachAttribute,
   text,
   writeAttribute,
@@ -58,11 +59,11 @@ export const linkInfo: Codec<LinkInfoSpec, LinkInfo> = {
   write(out, { kind, port }) {
     if (kind !== undefined) {
       const name = kind.type === 'other' ? kind.name : kind.type;
-      writeAttribute(out, IFLA_INFO.KIND, () => text.write(out, name));
+      writeAttribute(out, IFLA_INFO.KIND, () => bareText.write(out, name));
       if (hasData(kind)) writeNested(out, IFLA_INFO.DATA, () => writeData(out, kind));
     }
     if (port !== undefined) {
-      writeAttribute(out, IFLA_INFO.SLAVE_KIND, () => text.write(out, 'bridge'));
+      writeAttribute(out, IFLA_INFO.SLAVE_KIND, () => bareText.write(out, 'bridge'));
       writeNested(out, IFLA_INFO.SLAVE_DATA, () => bridgePortTable.write(out, port));
     }
   },

@@ -1,6 +1,6 @@
 import { readU64 } from '#base/bytes.ts';
 import { DecodeError } from '#base/errors.ts';
-import { attributeTable, i32, text, u32, u8, type Codec } from '#netlink/attribute.ts';
+import { attributeTable, bareText, i32, text, u32, u8, type Codec } from '#netlink/attribute.ts';
 import { hardwareAddress } from './hardware-address.ts';
 import { linkInfo } from './kind.ts';
 
@@ -28,12 +28,6 @@ const stats: Codec<LinkStats> = {
   },
 };
 
-/** Without a terminating NUL: an alias of no length takes the old one away. */
-const bareText: Codec<string> = {
-  write: (out, value) => out.bytes(new TextEncoder().encode(value)),
-  read: (bytes, at) => text.read(bytes, at),
-};
-
 /** IFLA_AF_SPEC: one block per address family, by its AF number (`linux/if_link.h` IFLA_INET6_*). */
 export const inet6Table = attributeTable('inet6', { addrGenMode: [8, u8] }, 'drop');
 const familyTable = attributeTable('families', { inet6: [10, inet6Table] }, 'drop');
@@ -50,6 +44,7 @@ export const linkTable = attributeTable(
     txQueueLength: [13, u32],
     operState: [16, u8],
     info: [18, linkInfo],
+    // An alias of no length takes the old one away.
     alias: [20, bareText],
     stats: [23, stats],
     families: [26, familyTable],

@@ -63,7 +63,7 @@ function writeHeader(out: ByteWriter, header: Header): void {
   } = header;
   out.u8(familyNumber(family)).u8(length).u8(sourceLength).u8(0);
   out
-    .u8(table > 255 ? RT_TABLE.COMPAT : table)
+    .u8(table > 255 ? RT_TABLE.UNSPEC : table)
     .u8(protocol)
     .u8(scope)
     .u8(type)
