@@ -8,7 +8,11 @@ export const TEST_PACKAGES = [
   { name: 'iproute2', program: 'ip', why: 'makes test namespaces and says what the kernel holds' },
   { name: 'nftables', program: 'nft', why: 'reads back the rules that we write by netlink' },
   { name: 'iptables', program: 'iptables-restore', why: 'the iptables mode writes through it' },
-  { name: 'containernetworking-plugins', program: '/usr/lib/cni/bridge', why: 'the reference to compare CNI results with' },
+  {
+    name: 'containernetworking-plugins',
+    program: '/usr/lib/cni/bridge',
+    why: 'the reference to compare CNI results with',
+  },
   { name: 'kubernetes-client', program: 'kubectl', why: 'tries the lab API as a real client' },
   { name: 'openssl', program: 'openssl', why: 'makes certificates for the TLS tests' },
   { name: 'gcc', program: 'gcc', why: 'compares kernel constants with the C headers' },

@@ -10,7 +10,9 @@ function step(name, command, args) {
   const start = Date.now();
   console.log(`== ${name}`);
   const done = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], cwd: root });
-  console.log(`== ${name}: ${done.status === 0 ? 'ok' : 'FAILED'} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
+  console.log(
+    `== ${name}: ${done.status === 0 ? 'ok' : 'FAILED'} (${((Date.now() - start) / 1000).toFixed(1)} s)`,
+  );
   return done.status === 0;
 }
 
@@ -19,13 +21,23 @@ function totals(file) {
   const xml = readFileSync(file, 'utf8');
   const head = /<testsuites [^>]*>/.exec(xml)?.[0] ?? '';
   const number = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
-  return { tests: number('tests'), failed: number('failures') + number('errors'), skipped: number('skipped') };
+  return {
+    tests: number('tests'),
+    failed: number('failures') + number('errors'),
+    skipped: number('skipped'),
+  };
 }
 
 function suite(name, sum) {
   const report = `${root}dist/test/${name.replaceAll('/', '-')}.xml`;
   rmSync(report, { force: true });
-  const args = ['test', `./test/${name}`, '--timeout=120000', '--reporter=junit', `--reporter-outfile=${report}`];
+  const args = [
+    'test',
+    `./test/${name}`,
+    '--timeout=120000',
+    '--reporter=junit',
+    `--reporter-outfile=${report}`,
+  ];
   const ok = step(`test/${name}`, 'timeout', ['--kill-after=10', '1200', bunPath(), ...args]);
   try {
     const found = totals(report);

@@ -1,0 +1,39 @@
+// `npm run bench [-- cni|agent] [options]`: programs that print figures; ratios where there is a reference.
+import { spawnSync } from 'node:child_process';
+import { bunPath, root } from './bun.mjs';
+import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ensure.mjs';
+
+const BENCHES = {
+  cni: "ADD and DEL of bridge + host-local and of the flannel chain, against Debian's containernetworking-plugins",
+  agent: 'start to ready, memory, one event to the kernel, with 1,000 and 5,000 peers [--nodes 1000,5000]',
+};
+
+async function main([first, ...rest]) {
+  if (first === '--help' || first === 'help') {
+    console.log('usage: npm run bench [-- <name> [options]]\n');
+    for (const [name, what] of Object.entries(BENCHES)) console.log(`  ${name.padEnd(8)} ${what}`);
+    return 0;
+  }
+  const names = first === undefined ? Object.keys(BENCHES) : [first];
+  if (!Object.hasOwn(BENCHES, names[0])) {
+    console.error(`bench: there is no ${first}; choose ${Object.keys(BENCHES).join(' or ')}`);
+    return 2;
+  }
+  if (process.getuid() !== 0) {
+    console.error('bench: needs root for network namespaces');
+    return 1;
+  }
+  const wanted = TEST_PACKAGES.filter(({ name }) =>
+    ['iproute2', 'containernetworking-plugins'].includes(name),
+  );
+  if (!ensureModules() || !ensurePackages(wanted) || !(await ensureBuild())) return 1;
+  let failed = 0;
+  for (const name of names) {
+    const inner = [bunPath(), `${root}scripts/bench/${name}.ts`, ...rest];
+    const done = spawnSync('unshare', ['--net', '--mount', ...inner], { stdio: 'inherit', cwd: root });
+    if (done.status !== 0) failed += 1;
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));
