@@ -173,6 +173,7 @@ export class NetlinkConnection implements Disposable {
     const entries: T[] = [];
     let interrupted = false;
     let failure: NetlinkError | undefined;
+    let undecodable: { readonly error: unknown } | undefined;
     this.#receive(request.what, (message) => {
       if (message.sequence !== sequence) return false;
       if ((message.flags & NLM_F.DUMP_INTR) !== 0) interrupted = true;
@@ -186,10 +187,16 @@ export class NetlinkConnection implements Disposable {
         if (errno > 0) failure = new NetlinkError(request.what, errno);
         return true;
       }
-      const entry = decode(message);
-      if (entry !== undefined) entries.push(entry);
+      try {
+        const entry = decode(message);
+        if (entry !== undefined) entries.push(entry);
+      } catch (error) {
+        // To the end all the same: a dump that is left half read makes the socket's next one EBUSY.
+        undecodable ??= { error };
+      }
       return false;
     });
+    if (undecodable !== undefined) throw undecodable.error;
     if (failure !== undefined) {
       if (failure.errno === ERRNO.EINTR) return undefined;
       throw failure;

@@ -112,6 +112,7 @@ export function readAck(message: NetlinkMessage, what: string): NetlinkError | u
 function readExtack(message: NetlinkMessage): Extack {
   if ((message.flags & NLM_F.ACK_TLVS) === 0) return {};
   const inner = 4;
+  if (message.payload.length < inner + HEADER_LENGTH) return {};
   const length = readU32(message.payload, inner);
   // A capped answer echoes the header alone, an uncapped one the whole request.
   const skip = (message.flags & NLM_F.CAPPED) === 0 ? (length + 3) & ~3 : HEADER_LENGTH;
