@@ -1,6 +1,6 @@
 import { join, dirname } from 'node:path';
 import type { Clock } from '#base/clock.ts';
-import { cureOf, describe, FlannelError } from '#base/errors.ts';
+import { describe, FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Backend, ExternalInterface } from '#backend/backend.ts';
 import { createBackend } from '#backend/create.ts';
@@ -10,6 +10,7 @@ import { planOf, Reconciler, type PassReport } from '#host/reconcile.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
 import type { OwnRecord, SubnetManager } from '#subnet/manager.ts';
+import { setUpDevices } from './devices.ts';
 import { findExternalInterface, isOnLink } from './external.ts';
 import type { Readiness } from './health.ts';
 import { Keeper } from './keeper.ts';
@@ -20,6 +21,7 @@ import type { AgentOptions } from './options.ts';
 import { Peers } from './peers.ts';
 import { readinessOf, type ReadinessState } from './readiness.ts';
 import { startRules } from './start-rules.ts';
+import { settledOrAborted } from './settled.ts';
 import { StatusFile } from './status-file.ts';
 import { openStore, readNetworkConfig } from './store.ts';
 import { SubnetFile } from './subnet-file.ts';
@@ -30,6 +32,8 @@ export interface AgentContext {
   readonly clock: Clock;
   readonly random: () => number;
   readonly randomBytes: (count: number) => Uint8Array;
+  /** ms without a word from the store after which the agent is not ready. */
+  readonly silence: number;
 }
 
 /** How often readiness, status file and subnet file are looked at, ms. */
@@ -38,11 +42,17 @@ const TICK = 1000;
 /** The agent of one node: composes store, backend, reconciler and rules. Stopping it removes nothing. */
 export class Agent {
   readonly #context: AgentContext;
-  readonly #state: ReadinessState = { starting: 'starting', passError: undefined, rulesError: undefined };
+  readonly #state: ReadinessState = {
+    starting: 'starting',
+    passError: undefined,
+    rulesError: undefined,
+    fileError: undefined,
+  };
   readonly #statusFile: StatusFile;
   #manager: SubnetManager | undefined;
   #saidReady = false;
   #statusComplaint = '';
+  #foundBefore = '';
 
   constructor(context: AgentContext) {
     this.#context = context;
@@ -50,8 +60,12 @@ export class Agent {
   }
 
   readiness(): Readiness {
-    const { clock } = this.#context;
-    return readinessOf(this.#state, { last: this.#manager?.lastContact(), now: clock.monotonic() });
+    const { clock, silence } = this.#context;
+    return readinessOf(this.#state, {
+      last: this.#manager?.lastContact(),
+      now: clock.monotonic(),
+      silence,
+    });
   }
 
   /** Runs until `signal` is aborted. Throws only what waiting cannot mend. */
@@ -100,9 +114,12 @@ export class Agent {
     stack.defer(() => keeper.close());
     // The device must be there before peers hear of it.
     this.#waiting('setting up the overlay device');
-    const { errors } = reconciler.devices(plan());
-    if (errors[0] !== undefined)
-      log.error('the overlay device cannot be set up; trying again', complaint(errors[0]));
+    await setUpDevices({
+      ...this.#context,
+      setUp: () => reconciler.devices(plan()),
+      signal: stop,
+      onWait: (reason) => this.#waiting(reason),
+    });
     this.#waiting('publishing the lease');
     await manager.publish(
       { backendType: backend.type, publicIp: external.publicIps, backendData: backend.backendData },
@@ -116,7 +133,7 @@ export class Agent {
       onResult: (error) => (this.#state.rulesError = error),
     });
     stack.use(rules.keeper);
-    await rules.started;
+    await settledOrAborted(rules.started, stop);
     const subnetFile = new SubnetFile(options.flags['subnet-file'], {
       config,
       own,
@@ -131,10 +148,7 @@ export class Agent {
       // From here on, not before: thousands of notifications of our own first writes would only be read and dropped.
       stack.use(monitor());
       keeper.request('first look with notifications on');
-      subnetFile.ensure();
-      stack.defer(
-        subnetFile.keep((error) => log.warn('subnet file cannot be written', { error: describe(error) })),
-      );
+      stack.defer(this.#keepFile(subnetFile));
       this.#state.starting = undefined;
       this.#tick();
       log.info('ready', { peers: peers.size, entries: peers.claims.entries.size, mtu: backend.mtu });
@@ -147,6 +161,20 @@ export class Agent {
     });
     stack.defer(() => inbox.close());
     await manager.watch((event) => inbox.add(event), stop);
+  }
+
+  /** Writes the subnet file and keeps it; returns what ends that. */
+  #keepFile(file: SubnetFile): () => void {
+    const { log } = this.#context;
+    return file.keep({
+      onRepair: () => log.warn('the subnet file was removed or changed; written again'),
+      onResult: (error) => {
+        const text = error === undefined ? undefined : describe(error);
+        if (text !== undefined && text !== this.#state.fileError)
+          log.error('the subnet file cannot be written; trying again', { error: text });
+        this.#state.fileError = text;
+      },
+    });
   }
 
   #backend(parts: ServeParts): Backend {
@@ -201,13 +229,14 @@ export class Agent {
   #passed(report: PassReport, programmed: boolean): void {
     const { log } = this.#context;
     this.#state.passError = report.errors[0] === undefined ? undefined : describe(report.errors[0]);
-    if (programmed && this.#state.starting === undefined && report.foundCount > 0) {
-      log.warn('not as planned; repaired', {
-        found: report.found.slice(0, 5).join('; '),
-        count: report.foundCount,
-        errors: report.errors.length,
-      });
+    const found = report.found.slice(0, 5).join('; ');
+    // What cannot be repaired is found again by every attempt.
+    const again = report.errors.length > 0 && found === this.#foundBefore;
+    if (programmed && this.#state.starting === undefined && report.foundCount > 0 && !again) {
+      const what = report.errors.length === 0 ? 'not as planned; repaired' : 'not as planned';
+      log.warn(what, { found, count: report.foundCount });
     }
+    this.#foundBefore = found;
     this.#tick();
   }
 
@@ -258,9 +287,4 @@ export class SubnetChanged extends FlannelError {
   constructor(record: OwnRecord) {
     super('api', `the subnet of this node is now ${Object.values(record.subnets).join(', ')}`);
   }
-}
-
-function complaint(error: Error): { error: string; cure?: string } {
-  const cure = cureOf(error);
-  return { error: describe(error), ...(cure === undefined ? {} : { cure }) };
 }

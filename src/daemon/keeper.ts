@@ -18,6 +18,10 @@ export interface KeeperOptions {
 
 /** Wait for more notifications of the same event before the pass, ms. */
 const SETTLE = 30;
+/** Longest such wait, ms: when somebody else undoes our repairs, the two must not fight hot. */
+const SETTLE_MAX = 1000;
+/** After so long without a repair the next one is quick again, ms. */
+const QUIET = 5000;
 /** A full pass without cause: at least this often, ms, and at most this share of the time. */
 const PERIOD = 30_000;
 const SHARE = 0.005;
@@ -26,10 +30,13 @@ const SHARE = 0.005;
 export class Keeper {
   readonly #options: KeeperOptions;
   readonly #backoff: Backoff;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #wake: AbortController | undefined;
   #due = Number.POSITIVE_INFINITY;
   #reasons = new Set<string>();
   #closed = false;
+  /** Repairs in close sequence. */
+  #repairs = 0;
+  #repairedAt = Number.NEGATIVE_INFINITY;
   #lastError = '';
 
   constructor(options: KeeperOptions) {
@@ -40,13 +47,15 @@ export class Keeper {
   /** Something is not as planned: look soon. Many calls make one pass. */
   request(reason: string): void {
     if (this.#reasons.size < 8) this.#reasons.add(reason);
-    this.#schedule(SETTLE);
+    const { clock } = this.#options;
+    if (clock.monotonic() - this.#repairedAt > QUIET) this.#repairs = 0;
+    this.#schedule(Math.min(SETTLE_MAX, SETTLE * 2 ** Math.min(this.#repairs, 10)));
   }
 
   /** Runs a full pass now. */
   pass(): PassReport {
     const { reconciler, clock, log, plan, onPass } = this.#options;
-    clearTimeout(this.#timer);
+    this.#wake?.abort();
     this.#due = Number.POSITIVE_INFINITY;
     const reasons = [...this.#reasons];
     this.#reasons.clear();
@@ -59,6 +68,10 @@ export class Keeper {
       written: report.written,
       reasons: reasons.join('; '),
     });
+    if (report.foundCount > 0) {
+      this.#repairs += 1;
+      this.#repairedAt = clock.monotonic();
+    }
     this.#complain(report.errors);
     onPass(report);
     if (report.errors.length > 0) this.#schedule(this.#backoff.next());
@@ -82,7 +95,7 @@ export class Keeper {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#wake?.abort();
   }
 
   #complain(errors: readonly Error[]): void {
@@ -101,10 +114,19 @@ export class Keeper {
 
   #schedule(ms: number): void {
     if (this.#closed) return;
-    const due = this.#options.clock.monotonic() + ms;
+    const { clock } = this.#options;
+    const due = clock.monotonic() + ms;
     if (due >= this.#due) return;
     this.#due = due;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.pass(), ms);
+    this.#wake?.abort();
+    const wake = new AbortController();
+    this.#wake = wake;
+    // Rejects only when something else came first.
+    void clock.sleep(ms, wake.signal).then(
+      () => {
+        if (!this.#closed) this.pass();
+      },
+      () => {},
+    );
   }
 }

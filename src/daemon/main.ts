@@ -9,9 +9,16 @@ import { startHealth } from './health.ts';
 import { helpText } from './help.ts';
 import { notifySystemd } from './notify.ts';
 import { checkOptions, type AgentOptions } from './options.ts';
+import { SILENCE } from './readiness.ts';
+
+/** What no operator sets, but a test does. */
+export interface Tuning {
+  /** ms without a word from the store after which the agent is not ready. */
+  readonly silence?: number;
+}
 
 /** Exit codes: 0 stopped on request, 1 failed, 2 bad command line or configuration (as Go's flag package does). */
-export async function daemonMain(args: readonly string[]): Promise<number> {
+export async function daemonMain(args: readonly string[], tuning: Tuning = {}): Promise<number> {
   let parsed: ParsedFlags;
   try {
     parsed = parseFlags(args, process.env);
@@ -29,10 +36,10 @@ export async function daemonMain(args: readonly string[]): Promise<number> {
     writeSync(2, `flanneld: ${describe(error)}\n${error.cure === undefined ? '' : `  ${error.cure}\n`}`);
     return 2;
   }
-  return runDaemon(parsed);
+  return runDaemon(parsed, tuning.silence ?? SILENCE);
 }
 
-async function runDaemon({ values: flags, warnings }: ParsedFlags): Promise<number> {
+async function runDaemon({ values: flags, warnings }: ParsedFlags, silence: number): Promise<number> {
   const format = flags['log-format'];
   if (format !== 'text' && format !== 'json') {
     writeSync(2, `flanneld: --log-format: ${JSON.stringify(format)} is neither text nor json\n`);
@@ -50,6 +57,7 @@ async function runDaemon({ values: flags, warnings }: ParsedFlags): Promise<numb
     if (process.env[name] !== undefined)
       log.info(`${name} has no effect: there is no bounded queue and no cache to wait for`);
   }
+  if (flags['ip-blackhole-route']) log.warn('--ip-blackhole-route has no effect in this version');
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
@@ -60,7 +68,7 @@ async function runDaemon({ values: flags, warnings }: ParsedFlags): Promise<numb
   }
   const options: AgentOptions = { flags, env: process.env };
   const randomBytes = (count: number) => crypto.getRandomValues(new Uint8Array(count));
-  return serve({ options, log, clock: systemClock, random: Math.random, randomBytes }, stop.signal);
+  return serve({ options, log, clock: systemClock, random: Math.random, randomBytes, silence }, stop.signal);
 }
 
 class Stopped extends FlannelError {

@@ -1,7 +1,7 @@
 import type { Logger } from '#base/log.ts';
 import type { Backend } from '#backend/backend.ts';
 import { Claims, type EntryChange } from '#host/claims.ts';
-import { entryKey, type Entry } from '#host/plan.ts';
+import type { Entry } from '#host/plan.ts';
 import type { Lease } from '#subnet/lease.ts';
 import type { LeaseEvent } from '#subnet/manager.ts';
 
@@ -26,42 +26,29 @@ export class Peers {
 
   /** What the events, taken together, change in the kernel. */
   take(events: readonly LeaseEvent[]): EntryChange {
-    const put = new Map<string, Entry>();
-    const remove = new Map<string, Entry>();
-    // A later change of the same place supersedes an earlier one.
-    const note = (change: EntryChange) => {
-      for (const entry of change.remove) {
-        const key = entryKey(entry);
-        put.delete(key);
-        if (!remove.has(key)) remove.set(key, entry);
-      }
-      for (const entry of change.put) {
-        const key = entryKey(entry);
-        remove.delete(key);
-        put.set(key, entry);
-      }
-    };
+    const wishes: (readonly [string, readonly Entry[]])[] = [];
     for (const event of events) {
       switch (event.type) {
         case 'reset': {
           const gone = [...this.#names].filter((name) => !event.leases.has(name));
-          for (const name of gone) note(this.#drop(name));
-          for (const lease of event.leases.values()) note(this.#put(lease));
+          for (const name of gone) wishes.push(this.#drop(name));
+          for (const lease of event.leases.values()) wishes.push(this.#put(lease));
           break;
         }
         case 'put':
-          note(this.#put(event.lease));
+          wishes.push(this.#put(event.lease));
           break;
         case 'delete':
-          note(this.#drop(event.name));
+          wishes.push(this.#drop(event.name));
           break;
       }
     }
+    const change = this.claims.apply(wishes);
     this.#reportConflicts();
-    return { put: [...put.values()], remove: [...remove.values()] };
+    return change;
   }
 
-  #put(lease: Lease): EntryChange {
+  #put(lease: Lease): readonly [string, readonly Entry[]] {
     this.#names.add(lease.name);
     const { entries, rejected } = this.#backend.peer(lease);
     const complaint = rejected.map(({ family, reason }) => `${family}: ${reason}`).join('; ');
@@ -70,25 +57,27 @@ export class Peers {
       this.#complaints.set(lease.name, complaint);
       this.#log.warn('peer is left out', { peer: lease.name, reason: complaint });
     }
-    return this.claims.set(lease.name, entries);
+    return [lease.name, entries];
   }
 
-  #drop(name: string): EntryChange {
+  #drop(name: string): readonly [string, readonly Entry[]] {
     this.#names.delete(name);
     this.#complaints.delete(name);
-    return this.claims.set(name, []);
+    return [name, []];
   }
 
+  /** One line per pair of peers and kind of quarrel, when it begins. */
   #reportConflicts(): void {
     const now = new Set<string>();
     for (const { entry, winner, loser } of this.claims.conflicts()) {
-      const key = `${winner} ${loser} ${entry.type}`;
+      const key = `${winner} ${loser} ${entry.type === 'fdb' ? 'mac' : 'subnet'}`;
+      if (now.has(key)) continue;
       now.add(key);
       if (this.#conflicts.has(key)) continue;
       const what =
         entry.type === 'fdb'
           ? `VTEP MAC ${entry.mac}`
-          : `subnet of ${entry.type === 'route' ? entry.dst : entry.ip}`;
+          : `pod subnet ${entry.type === 'route' ? entry.dst : entry.ip}`;
       this.#log.warn('two peers claim the same thing; the first by name keeps it', { what, winner, loser });
     }
     this.#conflicts.clear();

@@ -13,6 +13,9 @@ export interface RulesOptions {
   readonly onResult: (error: string | undefined) => void;
 }
 
+/** Rules that could not be written are tried again after at most this long, ms. */
+const RETRY = 5000;
+
 /** Keeps the traffic rules as they should be: at start, on notice of a change, and every period. */
 export class RulesKeeper implements AsyncDisposable {
   readonly #options: RulesOptions;
@@ -36,10 +39,7 @@ export class RulesKeeper implements AsyncDisposable {
       if (removed.length > 0)
         log.info('removed the rules of the other mode', { removed: removed.join(', ') });
     } catch (error) {
-      log.warn('the rules of the other mode may still be there', {
-        mode: other.mode,
-        error: describe(error),
-      });
+      log.warn('the rules of the other mode may still be there', { error: describe(error) });
     }
     try {
       this.#watch = traffic.backend.watch?.(() => void this.check());
@@ -75,7 +75,9 @@ export class RulesKeeper implements AsyncDisposable {
       await this.#once();
     } while (this.#again && !this.#abort.signal.aborted);
     clearTimeout(this.#timer);
-    if (!this.#abort.signal.aborted) this.#timer = setTimeout(() => void this.check(), this.#options.period);
+    const { period } = this.#options;
+    const wait = this.#lastError === '' ? period : Math.min(period, RETRY);
+    if (!this.#abort.signal.aborted) this.#timer = setTimeout(() => void this.check(), wait);
   }
 
   async #once(): Promise<void> {

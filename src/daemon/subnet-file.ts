@@ -13,7 +13,14 @@ export interface SubnetFileContent {
 }
 
 /** How often somebody's removal of the file is noticed, ms. */
-const PERIOD = 1000;
+const PERIOD = 500;
+
+export interface SubnetFileListener {
+  /** After every look: the file system's error, or undefined when the file is as it should be. */
+  readonly onResult: (error: unknown) => void;
+  /** The file was missing or different, and is written again. */
+  readonly onRepair: () => void;
+}
 
 /** `subnet.env`: written when the overlay works, and again when somebody removes or edits it. */
 export class SubnetFile {
@@ -37,23 +44,28 @@ export class SubnetFile {
     this.#text = renderSubnetEnv(this.#env);
   }
 
-  /** Writes the file when it is not as it should be. Throws what the file system says. */
-  ensure(): void {
-    if (this.#read() !== this.#text) writeSubnetEnv(this.#path, this.#env);
+  /** Writes the file when it is not as it should be; true when it had to. Throws what the file system says. */
+  ensure(): boolean {
+    if (this.#read() === this.#text) return false;
+    writeSubnetEnv(this.#path, this.#env);
+    return true;
   }
 
-  /** Keeps it; returns what ends that. A failure is told once until it changes. */
-  keep(onError: (error: unknown) => void): () => void {
-    let said = '';
-    const timer = setInterval(() => {
+  /** Writes it now and keeps it; returns what ends that. */
+  keep(listener: SubnetFileListener): () => void {
+    const once = (): boolean => {
       try {
-        this.ensure();
-        said = '';
+        const written = this.ensure();
+        listener.onResult(undefined);
+        return written;
       } catch (error) {
-        const text = String(error);
-        if (text !== said) onError(error);
-        said = text;
+        listener.onResult(error);
+        return false;
       }
+    };
+    once();
+    const timer = setInterval(() => {
+      if (once()) listener.onRepair();
     }, PERIOD);
     return () => clearInterval(timer);
   }

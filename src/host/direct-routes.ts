@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
-import type { RouteEntry } from './plan.ts';
+import { sameEntry, type RouteEntry } from './plan.ts';
 
 /**
  * Routes that we made through links which are not ours (DirectRouting, host-gw). Nothing in the kernel tells them from
@@ -48,12 +48,19 @@ export class FileDirectRoutes extends MemoryDirectRoutes {
   }
 
   override remember(routes: readonly RouteEntry[]): void {
-    super.remember(routes);
+    const news = routes.filter((route) => {
+      const known = this.routes.get(route.dst.toString());
+      return known === undefined || !sameEntry(known, route);
+    });
+    if (news.length === 0) return;
+    super.remember(news);
     this.#save();
   }
 
   override forget(routes: readonly RouteEntry[]): void {
-    super.forget(routes);
+    const known = routes.filter((route) => this.routes.has(route.dst.toString()));
+    if (known.length === 0) return;
+    super.forget(known);
     this.#save();
   }
 

@@ -1,5 +1,5 @@
-import { FAMILIES } from '#net/family.ts';
-import type { HostLink, KernelPort } from './kernel.ts';
+import { FAMILIES, type Family } from '#net/family.ts';
+import type { HostLink, HostRoute, KernelPort } from './kernel.ts';
 import { entryKey, type Entry, type HostPlan, type RouteEntry } from './plan.ts';
 
 export interface LiveOptions {
@@ -12,36 +12,49 @@ export interface LiveOptions {
  * What is in the kernel and ours: permanent neighbours, FDB entries with a destination and routes with a gateway on our
  * links; through other links only routes that are planned, or that we remember having made.
  */
-export function liveEntries(kernel: KernelPort, plan: HostPlan, options: LiveOptions): Map<string, Entry> {
-  const live = new Map<string, Entry>();
-  const add = (entry: Entry) => live.set(entryKey(entry), entry);
+export function liveEntries(kernel: KernelPort, plan: HostPlan, options: LiveOptions): Entry[] {
+  const live: Entry[] = [];
   for (const { name } of plan.links) {
     const link = options.links.get(name)?.index;
     if (link === undefined) continue;
     for (const family of FAMILIES) {
       for (const { ip, mac, permanent } of kernel.neighbours(link, family)) {
-        if (permanent && mac !== undefined) add({ type: 'neighbour', link: name, ip, mac });
+        if (permanent && mac !== undefined) live.push({ type: 'neighbour', link: name, ip, mac });
       }
-      for (const { dst, gateway, onlink, byKernel } of kernel.routes(family, link)) {
-        if (byKernel || dst === undefined || gateway === undefined) continue;
-        add({ type: 'route', link: name, dst, gateway, onlink });
-      }
+      live.push(...liveRoutes(kernel, family, { name, index: link }));
     }
     for (const { mac, dst, permanent } of kernel.fdb(link)) {
-      if (permanent && dst !== undefined) add({ type: 'fdb', link: name, mac, dst });
+      if (permanent && dst !== undefined) live.push({ type: 'fdb', link: name, mac, dst });
     }
   }
-  addDirectRoutes(kernel, plan, options, live);
-  return live;
+  return [...live, ...directRoutes(kernel, plan, options)];
 }
 
-/** Adds to `live` the routes out of foreign links that are planned or remembered. */
-function addDirectRoutes(
+/** True for the priority that a route gets when none is asked for, as ours: 0 in IPv4, 1024 in IPv6. */
+export function hasDefaultPriority(family: Family, priority: number | undefined): boolean {
+  return priority === undefined || priority === (family === 'ipv4' ? 0 : 1024);
+}
+
+/** The routes with a gateway out of one link. Of another priority they are not ours, and live beside ours. */
+function liveRoutes(
   kernel: KernelPort,
-  plan: HostPlan,
-  options: LiveOptions,
-  live: Map<string, Entry>,
-): void {
+  family: Family,
+  link: { readonly name: string; readonly index: number },
+): RouteEntry[] {
+  const isOurs = (route: HostRoute) => !route.byKernel && hasDefaultPriority(family, route.priority);
+  return kernel
+    .routes(family, link.index)
+    .filter(isOurs)
+    .flatMap(({ dst, gateway, onlink }) =>
+      dst === undefined || gateway === undefined
+        ? []
+        : [{ type: 'route', link: link.name, dst, gateway, onlink }],
+    );
+}
+
+/** The routes out of foreign links that are planned or remembered. */
+function directRoutes(kernel: KernelPort, plan: HostPlan, options: LiveOptions): RouteEntry[] {
+  const live: RouteEntry[] = [];
   const ours = new Set(plan.links.map((link) => link.name));
   const mine = new Map(options.remembered.map((route) => [entryKey(route), route]));
   const foreign = new Set(options.remembered.map((route) => route.link));
@@ -49,18 +62,16 @@ function addDirectRoutes(
     if (entry.type === 'route' && !ours.has(entry.link)) foreign.add(entry.link);
   }
   for (const name of foreign) {
-    const link = options.links.get(name)?.index;
-    if (link === undefined || ours.has(name)) continue;
+    const index = options.links.get(name)?.index;
+    if (index === undefined || ours.has(name)) continue;
     for (const family of FAMILIES) {
-      for (const { dst, gateway, onlink, byKernel } of kernel.routes(family, link)) {
-        if (byKernel || dst === undefined || gateway === undefined) continue;
-        const entry: RouteEntry = { type: 'route', link: name, dst, gateway, onlink };
+      for (const entry of liveRoutes(kernel, family, { name, index })) {
         const key = entryKey(entry);
         const remembered = mine.get(key);
-        const made =
-          remembered !== undefined && remembered.link === name && remembered.gateway.equals(gateway);
-        if (made || plan.entries.has(key)) live.set(key, entry);
+        const made = remembered?.link === name && remembered.gateway.equals(entry.gateway);
+        if (made || plan.entries.has(key)) live.push(entry);
       }
     }
   }
+  return live;
 }

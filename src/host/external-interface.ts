@@ -128,11 +128,16 @@ function byDefaultRoute(view: InterfaceView, families: readonly Family[]): Candi
   for (const family of families) {
     const routes = [...view.defaultRoutes(family)].sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0));
     for (const route of routes) {
-      const link = view.links.find((candidate) => candidate.index === route.link);
+      const link = view.links.find((candidate) => candidate.index === outgoing(route));
       if (link !== undefined) found.push({ link, reason: `${family} default route` });
     }
   }
   return found;
+}
+
+/** The link of a route; of several next hops the first. */
+function outgoing(route: Route): number | undefined {
+  return route.link ?? route.multipath?.[0]?.link;
 }
 
 /** Temporary, deprecated, tentative and failed addresses do not last: they are never published. */

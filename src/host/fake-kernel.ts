@@ -107,13 +107,10 @@ export class FakeKernel implements KernelPort {
     const parent = this.#index(link.parent);
     if (parent === undefined) return 'ENODEV';
     const { vni, port, local, learning, gbp } = link;
-    const taken = this.links().some((other) => other.vxlan?.vni === vni && other.vxlan.port === port);
-    if (taken) {
-      const same = this.links().some(
-        (other) => other.vxlan?.vni === vni && other.vxlan.local?.family === local.family,
-      );
-      if (same) return 'EEXIST';
-    }
+    const taken = this.links().some(
+      ({ vxlan }) => vxlan?.vni === vni && vxlan.port === port && vxlan.local?.family === local.family,
+    );
+    if (taken) return 'EEXIST';
     this.#links.set(link.name, {
       index: this.#next++,
       name: link.name,

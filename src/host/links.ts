@@ -34,7 +34,7 @@ export function linkDifference(
   }
   if (!wanted.mac.equals(live.mac)) {
     change.mac = wanted.mac;
-    found.push(`link ${wanted.name} has MAC ${live.mac}, not ${wanted.mac}`);
+    found.push(`link ${wanted.name} has MAC ${live.mac ?? 'none'}, not ${wanted.mac}`);
   }
   if (!live.up) {
     change.up = true;

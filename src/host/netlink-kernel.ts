@@ -1,4 +1,4 @@
-import { hasErrno, type ErrnoError } from '#base/errors.ts';
+import { ERRNO, hasErrno, type ErrnoError } from '#base/errors.ts';
 import type { Family } from '#net/family.ts';
 import { NetlinkError, type NetlinkRequest } from '#netlink/message.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
@@ -91,7 +91,7 @@ export class NetlinkKernel implements KernelPort {
       if (request === undefined || op.op === 'create-vxlan' || op.op === 'delete-link') {
         flush();
         if (request === undefined)
-          results.push(new NetlinkError(op.op, 19, { message: 'the link is not there' }));
+          results.push(new NetlinkError(op.op, ERRNO.ENODEV, { message: 'the link is not there' }));
         else this.links();
       }
       if (op.op === 'create-vxlan') results.push(explain(results.pop(), op.link));

@@ -1,4 +1,4 @@
-import { isExists, isNotFound, type ErrnoError } from '#base/errors.ts';
+import { describe, FlannelError, isExists, isNotFound } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Claims, EntryChange } from './claims.ts';
 import type { DirectRoutes } from './direct-routes.ts';
@@ -7,6 +7,7 @@ import type { HostLink, KernelOp, KernelPort } from './kernel.ts';
 import { linkDifference, staleLinks } from './links.ts';
 import {
   describeEntry,
+  entryKey,
   sameEntry,
   type Entry,
   type HostPlan,
@@ -22,7 +23,7 @@ export interface PassReport {
   readonly found: readonly string[];
   /** Number of things that were not as planned. */
   readonly foundCount: number;
-  readonly errors: readonly ErrnoError[];
+  readonly errors: readonly FlannelError[];
 }
 
 const FOUND_LIMIT = 20;
@@ -38,6 +39,7 @@ export class Reconciler {
   readonly #kernel: KernelPort;
   readonly #directRoutes: DirectRoutes;
   readonly #log: Logger;
+  #recordComplaint = '';
 
   constructor(options: ReconcilerOptions) {
     this.#kernel = options.kernel;
@@ -48,35 +50,61 @@ export class Reconciler {
   /** Reads everything, writes the difference, removes what is ours and not planned. */
   full(plan: HostPlan): PassReport {
     const pass = new Pass();
-    const links = this.#devices(pass, plan);
-    this.#entries(pass, plan, links);
+    pass.guard(() => {
+      const links = this.#devices(pass, plan);
+      this.#entries(pass, plan, links);
+    });
     return pass.report();
   }
 
   /** Links and their addresses alone: at start, when the peers are not known yet and theirs must stay as it is. */
   devices(plan: HostPlan): PassReport {
     const pass = new Pass();
-    this.#devices(pass, plan);
+    pass.guard(() => this.#devices(pass, plan));
     return pass.report();
   }
 
   /** One peer's change: just its entries. Errors mean that a full pass should follow. */
-  change(plan: HostPlan, change: EntryChange): readonly ErrnoError[] {
+  change(plan: HostPlan, change: EntryChange): readonly FlannelError[] {
     const pass = new Pass();
-    const direct = change.put.filter((entry): entry is RouteEntry => this.#isDirect(plan, entry));
-    if (direct.length > 0) this.#directRoutes.remember(direct);
-    // Routes go first and come last: a packet never takes a route whose neighbour or FDB entry is not there.
-    this.#write(
-      pass,
-      [...change.remove].sort(routesFirst).map((entry) => ({ op: 'remove', entry })),
+    const routes = change.put.filter((entry) => entry.type === 'route');
+    const direct = routes.filter((route) => isDirect(plan, route));
+    if (direct.length > 0) this.#record(() => this.#directRoutes.remember(direct));
+    // Routes come last and go first, and the new is there before the old goes: a packet never takes a route whose
+    // neighbour or FDB entry is not there.
+    pass.guard(() => {
+      this.#write(
+        pass,
+        [...change.put].sort(routesLast).map((entry) => ({ op: 'put', entry })),
+      );
+      this.#write(
+        pass,
+        [...change.remove].sort(routesFirst).map((entry) => ({ op: 'remove', entry })),
+      );
+    });
+    // A direct route that is now one through our link is no longer there, too.
+    const gone = [...routes, ...change.remove.filter((entry) => entry.type === 'route')].filter(
+      (route) => !direct.includes(route),
     );
-    this.#write(
-      pass,
-      [...change.put].sort(routesLast).map((entry) => ({ op: 'put', entry })),
-    );
-    const gone = change.remove.filter((entry): entry is RouteEntry => this.#isDirect(plan, entry));
-    if (gone.length > 0) this.#directRoutes.forget(gone);
-    return pass.report().errors;
+    const { errors } = pass.report();
+    if (gone.length > 0 && errors.length === 0) this.#record(() => this.#directRoutes.forget(gone));
+    return errors;
+  }
+
+  /** A record that cannot be written must not keep the routes from being made: it only matters over a restart. */
+  #record(write: () => void): void {
+    try {
+      write();
+      this.#recordComplaint = '';
+    } catch (error) {
+      const text = describe(error);
+      if (text !== this.#recordComplaint) {
+        this.#log.warn('direct routes cannot be written down; after a restart stale ones may stay', {
+          error: text,
+        });
+      }
+      this.#recordComplaint = text;
+    }
   }
 
   /** Returns the links by name, as they are afterwards. */
@@ -93,10 +121,6 @@ export class Reconciler {
       if (current !== undefined) this.#addresses(pass, link, current);
     }
     return links;
-  }
-
-  #isDirect(plan: HostPlan, entry: Entry): boolean {
-    return entry.type === 'route' && plan.links.every((link) => link.name !== entry.link);
   }
 
   #link(pass: Pass, wanted: VxlanLink, live: readonly HostLink[]): void {
@@ -128,24 +152,41 @@ export class Reconciler {
     const live = liveEntries(this.#kernel, plan, { links: byName, remembered: this.#directRoutes.known() });
     const put: Entry[] = [];
     const remove: Entry[] = [];
+    const right = new Set<string>();
+    const wrong = new Map<string, Entry>();
+    for (const entry of live) {
+      const key = entryKey(entry);
+      const wanted = plan.entries.get(key);
+      if (wanted === undefined) {
+        pass.find(`${describeEntry(entry)} is not planned`);
+        remove.push(entry);
+      } else if (sameEntry(entry, wanted)) right.add(key);
+      // The kernel replaces it in place, a route that merely moves to another link, too.
+      else wrong.set(key, entry);
+    }
     for (const [key, entry] of plan.entries) {
-      const there = live.get(key);
-      if (there !== undefined && sameEntry(there, entry)) continue;
+      if (right.has(key)) continue;
+      const there = wrong.get(key);
       pass.find(
         there === undefined ? `${describeEntry(entry)} missing` : `${describeEntry(there)} is not as planned`,
       );
       put.push(entry);
     }
-    for (const [key, entry] of live) {
-      const wanted = plan.entries.get(key);
-      // A route that merely moves to another link is replaced in place by the kernel.
-      if (wanted !== undefined) continue;
-      pass.find(`${describeEntry(entry)} is not planned`);
-      remove.push(entry);
-    }
+    this.#forgetVanished(plan, remove);
     if (put.length === 0 && remove.length === 0) return;
     for (const error of this.change(plan, { put, remove })) pass.fail(error);
     pass.count(put.length + remove.length);
+  }
+
+  /** Records of routes that are neither planned nor there: somebody else made an end of them. */
+  #forgetVanished(plan: HostPlan, remove: readonly Entry[]): void {
+    const alive = new Set(remove.map(entryKey));
+    const vanished = this.#directRoutes.known().filter((route) => {
+      const wanted = plan.entries.get(entryKey(route));
+      const direct = wanted?.type === 'route' && isDirect(plan, wanted);
+      return !direct && !alive.has(entryKey(route));
+    });
+    if (vanished.length > 0) this.#record(() => this.#directRoutes.forget(vanished));
   }
 
   /** Returns the number of errors. Wanted outcomes (already there, already gone) are none. */
@@ -171,6 +212,11 @@ export function planOf(links: readonly VxlanLink[], claims: Claims): HostPlan {
   return { links, entries: claims.entries };
 }
 
+/** A route through a link that is not ours. */
+function isDirect(plan: HostPlan, route: RouteEntry): boolean {
+  return plan.links.every((link) => link.name !== route.link);
+}
+
 function rank(entry: Entry): number {
   return entry.type === 'route' ? 1 : 0;
 }
@@ -185,7 +231,7 @@ function routesFirst(a: Entry, b: Entry): number {
 
 class Pass {
   readonly #found: string[] = [];
-  readonly #errors: ErrnoError[] = [];
+  readonly #errors: FlannelError[] = [];
   #foundCount = 0;
   #written = 0;
 
@@ -194,8 +240,18 @@ class Pass {
     if (this.#found.length < FOUND_LIMIT) this.#found.push(what);
   }
 
-  fail(error: ErrnoError): void {
+  fail(error: FlannelError): void {
     this.#errors.push(error);
+  }
+
+  /** Runs a step; what the kernel answers to its reads is noted as an error, e.g. that a link has just gone. */
+  guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof FlannelError) || error.actor !== 'kernel') throw error;
+      this.fail(error);
+    }
   }
 
   count(changes: number): void {

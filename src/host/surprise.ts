@@ -1,6 +1,8 @@
 import type { Family } from '#net/family.ts';
-import { IFA_F, NTF, NUD, RT_TABLE, RTPROT } from '#rtnetlink/constants.ts';
+import { IFA_F, NTF, NUD, RT_TABLE, RTN, RTPROT } from '#rtnetlink/constants.ts';
 import type { RtNotification } from '#rtnetlink/notification.ts';
+import type { Route } from '#rtnetlink/route.ts';
+import { hasDefaultPriority } from './entries.ts';
 import { entryKey, sameEntry, type Entry, type HostPlan } from './plan.ts';
 
 export interface SurpriseContext {
@@ -17,6 +19,13 @@ export function surprise(notification: RtNotification, context: SurpriseContext)
   switch (notification.type) {
     case 'link': {
       const { link } = notification;
+      const before = context.nameOf(link.index);
+      if (
+        before !== undefined &&
+        before !== link.name &&
+        context.plan.links.some(({ name }) => name === before)
+      )
+        return `link ${before} is now called ${link.name}`;
       return linkSurprise(link, notification.action === 'delete', context.plan);
     }
     case 'address': {
@@ -31,15 +40,8 @@ export function surprise(notification: RtNotification, context: SurpriseContext)
       const foreign = !wanted && address.scope === 0 && (address.flags & IFA_F.TENTATIVE) === 0;
       return foreign ? `address ${address.cidr} added to ${name}` : undefined;
     }
-    case 'route': {
-      const { route } = notification;
-      if (route.table !== RT_TABLE.MAIN || route.protocol === RTPROT.KERNEL) return undefined;
-      const { dst, gateway, onlink } = route;
-      const link = route.link === undefined ? undefined : context.nameOf(route.link);
-      if (dst === undefined || link === undefined) return undefined;
-      if (gateway === undefined) return undefined;
-      return entrySurprise({ type: 'route', link, dst, gateway, onlink }, notification.action, context.plan);
-    }
+    case 'route':
+      return routeSurprise(notification.route, notification.action, context);
     case 'neighbour': {
       const { ip, mac, state } = notification.neighbour;
       const link = context.nameOf(notification.neighbour.link);
@@ -58,6 +60,21 @@ export function surprise(notification: RtNotification, context: SurpriseContext)
       return entrySurprise({ type: 'fdb', link, mac, dst }, notification.action, context.plan);
     }
   }
+}
+
+function routeSurprise(
+  route: Route,
+  action: 'new' | 'delete',
+  { plan, nameOf }: SurpriseContext,
+): string | undefined {
+  const { dst, gateway, onlink, family, priority } = route;
+  if (route.table !== RT_TABLE.MAIN || route.protocol === RTPROT.KERNEL) return undefined;
+  if (dst === undefined || !hasDefaultPriority(family, priority)) return undefined;
+  const link = route.link === undefined ? undefined : nameOf(route.link);
+  if (route.type === RTN.UNICAST && link !== undefined && gateway !== undefined)
+    return entrySurprise({ type: 'route', link, dst, gateway, onlink }, action, plan);
+  // None that we make (a blackhole, one without a gateway): it may have been put in the place of ours.
+  return action === 'new' && plan.entries.has(`r ${dst}`) ? `r ${dst} changed` : undefined;
 }
 
 interface SeenLink {
