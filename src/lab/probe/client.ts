@@ -24,13 +24,13 @@ interface Spoken {
 
 /** An HTTP/1.0 POST by hand: `fetch` does not tell the local address. */
 function askTcp(request: ProbeRequest): Promise<Spoken> {
-  const { host, port, bytes = 64, path = '/', timeoutMs = DEFAULT_TIMEOUT_MS } = request;
+  const { host, port, bytes = 64, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
   const { promise, resolve, reject } = Promise.withResolvers<Spoken>();
   let local = '';
   let received = '';
   const socket = connect({ host, port }, () => {
     local = plainAddress(socket.localAddress ?? '');
-    socket.write(`POST ${path} HTTP/1.0\r\nHost: ${host}\r\nContent-Length: ${bytes}\r\n\r\n`);
+    socket.write(`POST / HTTP/1.0\r\nHost: ${host}\r\nContent-Length: ${bytes}\r\n\r\n`);
     socket.write(Buffer.alloc(bytes, 0x2e));
   });
   const timer = setTimeout(() => {
@@ -59,7 +59,8 @@ function askTcp(request: ProbeRequest): Promise<Spoken> {
 
 /** One datagram there and back; sent again after half the time, since a first one may wait for an ARP in vain. */
 async function askUdp(request: ProbeRequest): Promise<Spoken> {
-  const { host, port, bytes = 64, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
+  const { host, port, bytes = 64, text, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
+  const payload = text === undefined ? Buffer.alloc(bytes, 0x2e) : Buffer.from(text);
   const { promise, resolve, reject } = Promise.withResolvers<Spoken>();
   const socket = await Bun.udpSocket({
     connect: { hostname: host, port },
@@ -72,7 +73,7 @@ async function askUdp(request: ProbeRequest): Promise<Spoken> {
   });
   const send = () => {
     try {
-      socket.send(Buffer.alloc(bytes, 0x2e));
+      socket.send(payload);
     } catch (error) {
       reject(error);
     }

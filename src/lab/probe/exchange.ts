@@ -5,8 +5,8 @@ export interface ProbeRequest {
   readonly port: number;
   /** Bytes of payload that go there and come back; default 64. Over TCP more than one segment proves the MTU. */
   readonly bytes?: number;
-  /** Path of the HTTP request; default `/`. */
-  readonly path?: string;
+  /** UDP: this text as payload instead, so that a capture can find the packet. */
+  readonly text?: string;
   /** Default 1,500 ms. */
   readonly timeoutMs?: number;
 }

@@ -1,5 +1,6 @@
 import { chmodSync } from 'node:fs';
 import type { ApiServer } from '../api/server.ts';
+import { isReady } from './readiness.ts';
 
 /** The longest that `break api` may keep the API away. */
 const MAX_CUT_MS = 60_000;
@@ -19,7 +20,7 @@ export function startControl(path: string, api: ApiServer): void {
           return Response.json({});
         },
       },
-      '/nodes': { GET: () => Response.json(api.nodes.list()) },
+      '/ready/:ip': { GET: async (request) => Response.json({ ready: await isReady(request.params.ip) }) },
       '/nodes/:name': {
         PUT: async (request) => {
           const { metadata, spec } = (await request.json()) as { metadata: { name: string }; spec: object };

@@ -13,7 +13,7 @@ import {
 } from '../state/address-plan.ts';
 
 /** The bridge that joins the nodes. */
-export const UNDERLAY_BRIDGE = 'underlay';
+export const UNDERLAY_BRIDGE = 'switch';
 
 function withLength(address: string, network: string): Cidr {
   return new Cidr(Ip.parse(address), Cidr.parse(network).length);

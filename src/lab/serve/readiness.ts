@@ -52,7 +52,8 @@ function networkAvailable(api: ApiServer, name: string): boolean {
   return isObject(found) && found['status'] === 'False';
 }
 
-async function isReady(ip: string): Promise<boolean> {
+/** Whether the agent at this address answers 200 on /readyz. */
+export async function isReady(ip: string): Promise<boolean> {
   try {
     const answer = await fetch(`http://${ip}:${HEALTH_PORT}/readyz`, { signal: AbortSignal.timeout(1000) });
     return answer.ok;
