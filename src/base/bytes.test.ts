@@ -11,11 +11,14 @@ import {
   sameBytes,
 } from './bytes.ts';
 
+/** Hex digits, grouped by blanks to be read. */
+const group = (text: string) => text.replaceAll(' ', '');
+
 describe('ByteWriter', () => {
   test('writes host order (little endian here) and network order', () => {
     const out = new ByteWriter();
     out.u8(1).u16(0x0203).u32(0x04050607).be16(0x0203).be32(0x04050607).i32(-2);
-    expect(out.copy().toHex()).toBe('01' + '0302' + '07060504' + '0203' + '04050607' + 'feffffff');
+    expect(out.copy().toHex()).toBe(group('01 0302 07060504 0203 04050607 feffffff'));
     expect(out.length).toBe(17);
   });
 
@@ -43,7 +46,7 @@ describe('ByteWriter', () => {
 
   test('64-bit writes, bytes and zeros grow the memory', () => {
     const out = new ByteWriter(1).u64(1n).be64(2n).bytes(Uint8Array.of(9, 8)).zeros(3);
-    expect(out.copy().toHex()).toBe('0100000000000000' + '0000000000000002' + '0908' + '000000');
+    expect(out.copy().toHex()).toBe(group('0100000000000000 0000000000000002 0908 000000'));
   });
 
   test('align pads with zeros, also over memory used before', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ByteWriter } from '#base/bytes.ts';
 import { DecodeError } from '#base/errors.ts';
 import { Ip } from '#net/ip.ts';
@@ -28,6 +28,9 @@ const table = attributeTable('outer', {
   address: [5, attribute.ip],
   list: [6, listOf(inner, 1)],
 });
+
+/** Hex digits, grouped by blanks to be read. */
+const group = (text: string) => text.replaceAll(' ', '');
 
 describe('codecs', () => {
   test.each([
@@ -80,9 +83,7 @@ describe('codecs', () => {
 describe('tables', () => {
   test('lengths without padding, padding to four, nested ones marked', () => {
     const hex = encode(table, { number: 1, name: 'a', inner: { small: 7 }, present: true });
-    expect(hex).toBe(
-      '0800010001000000' + '060002006100' + '0000' + '0c000380' + '0500010007000000' + '04000400',
-    );
+    expect(hex).toBe(group('0800010001000000 060002006100 0000 0c000380 0500010007000000 04000400'));
     expect(decode(table, hex)).toEqual({ number: 1, name: 'a', inner: { small: 7 }, present: true });
   });
 
@@ -97,7 +98,7 @@ describe('tables', () => {
   });
 
   test('what is unknown is kept and written again, or dropped', () => {
-    const hex = '0800010001000000' + '0500630009000000';
+    const hex = group('0800010001000000 0500630009000000');
     const values = decode(table, hex);
     expect(values).toEqual({ number: 1, unknown: [{ type: 0x63, payload: Uint8Array.of(9) }] });
     expect(encode(table, values)).toBe(hex);
@@ -113,7 +114,7 @@ describe('tables', () => {
   });
 
   test('the nested flag and the last of duplicates', () => {
-    expect(decode(table, '0800018001000000' + '0800010002000000')).toEqual({ number: 2 });
+    expect(decode(table, group('0800018001000000 0800010002000000'))).toEqual({ number: 2 });
   });
 
   test.each([
@@ -127,7 +128,7 @@ describe('tables', () => {
   });
 
   test('errors name path and offset from the start of the message', () => {
-    const hex = '0800010001000000' + '0c000380' + '06000200' + '01000000';
+    const hex = group('0800010001000000 0c000380 06000200 01000000');
     const bytes = Uint8Array.fromHex(`${hex.slice(0, 24)}05000200${hex.slice(32)}`);
     expect(() => table.read(bytes, { path: 'link', offset: 16 })).toThrow(
       'link.outer.inner.inner.deep at byte 32: 1 bytes where 2 are needed',

@@ -98,7 +98,7 @@ export const text: Codec<string> = {
 /** As `text` without the NUL, where length zero means something or the kernel takes it bare. */
 export const bareText: Codec<string> = {
   write: (out, value) => out.bytes(new TextEncoder().encode(value)),
-  read: text.read,
+  read: (bytes, at) => text.read(bytes, at),
 };
 /** 4 or 16 bytes in network order. */
 export const ip: Codec<Ip> = {

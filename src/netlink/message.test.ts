@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ByteWriter } from '#base/bytes.ts';
 import { DecodeError, isNotFound } from '#base/errors.ts';
 import {
@@ -38,6 +38,9 @@ function answer(hex: string): NetlinkMessage {
   return message;
 }
 
+/** Hex digits, grouped by blanks to be read. */
+const group = (text: string) => text.replaceAll(' ', '');
+
 describe('framing', () => {
   test('a request: header, body, padding', () => {
     const out = new ByteWriter();
@@ -45,18 +48,7 @@ describe('framing', () => {
     writeMessage(out, request, 5, NLM_F.ACK);
     writeMessage(out, request, 6, 0);
     expect(out.copy().toHex()).toBe(
-      '11000000' +
-        '1800' +
-        '0504' +
-        '05000000' +
-        '00000000' +
-        '07000000' +
-        '11000000' +
-        '1800' +
-        '0104' +
-        '06000000' +
-        '00000000' +
-        '07000000',
+      group('11000000 1800 0504 05000000 00000000 07000000 11000000 1800 0104 06000000 00000000 07000000'),
     );
     expect(messages(out.copy().toHex())).toEqual([
       { type: 24, flags: 0x405, sequence: 5, payload: '07' },
@@ -65,9 +57,9 @@ describe('framing', () => {
   });
 
   test.each([
-    ['leads outside', '12000000' + '030000000100000000000000' + '00'],
-    ['is shorter than a header', '0f000000' + '030000000100000000000000'],
-    ['is zero', '00000000' + '030000000100000000000000'],
+    ['leads outside', group('12000000 030000000100000000000000 00')],
+    ['is shorter than a header', group('0f000000 030000000100000000000000')],
+    ['is zero', group('00000000 030000000100000000000000')],
   ])('a length that %s', (_case, hex) => {
     expect(() => messages(hex)).toThrow(DecodeError);
   });
@@ -88,7 +80,7 @@ describe('framing', () => {
 
 describe('acknowledgements', () => {
   test('errno 0 is none', () => {
-    const payload = Uint8Array.fromHex('00000000' + '24000000180005060900000000000000');
+    const payload = Uint8Array.fromHex(group('00000000 24000000180005060900000000000000'));
     expect(readAck({ type: NLMSG.ERROR, flags: NLM_F.CAPPED, sequence: 9, payload }, 'test')).toBeUndefined();
   });
 

@@ -90,7 +90,7 @@ describeInNetns(import.meta.path, 'FDB', () => {
     client.appendFdb({ link, mac: flood, dst: one });
     client.appendFdb({ link, mac: flood, dst: two });
     expect(read().length).toBe(3);
-    expect(shown().toSorted()).toEqual(read().toSorted());
+    expect(shown().map(String).toSorted()).toEqual(read().map(String).toSorted());
     client.deleteFdb({ link, mac: flood, dst: one });
     client.deleteFdb({ link, mac, dst: two });
     expect(read()).toEqual([[String(flood), '192.0.2.3']]);
