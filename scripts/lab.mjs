@@ -79,7 +79,7 @@ function runWithoutRoot(args) {
   const pid = runningPid(folder, labName(args));
   const alive = pid !== undefined && existsSync(`/proc/${pid}/ns/user`);
   if (alive) {
-    // Only the network of the lab process itself is another one than that of its user namespace.
+    // Its user namespace gives the right to enter all that it has made.
     const enter = [
       'nsenter',
       `--target=${pid}`,

@@ -9,7 +9,7 @@ const INNER: Readonly<Record<string, (args: readonly string[]) => Promise<number
     prepareNode(parseNodeFolders(folders));
     return 0;
   },
-  __echo: async ([name = '', port = '']) => (await import('./probe/main.ts')).echoMain(name, port),
+  __echo: async (args) => (await import('./probe/main.ts')).echoMain(args),
   __probe: async ([requests = '']) => (await import('./probe/main.ts')).probeMain(requests),
   __stream: async ([host = '', port = '']) => (await import('./probe/stream.ts')).streamMain(host, port),
   __capture: async ([token = '']) => (await import('./walk/capture.ts')).captureMain(token),

@@ -87,11 +87,11 @@ function breakDevice(fault: Exclude<KernelFault, 'rules'>, { net, vtep, peer }: 
   }
 }
 
-function first<T>(items: readonly T[], what: string): T {
-  const [item] = items;
-  if (item === undefined)
-    throw new FlannelError('operator', `there is no ${what} to break: is it the only node?`);
-  return item;
+function found<T>(item: T | undefined, what: string): T {
+  if (item !== undefined) return item;
+  throw new FlannelError('operator', `the VXLAN device has no ${what} to break`, {
+    cure: 'Run `flannelctl lab verify`',
+  });
 }
 
 async function breakRules({ node, traffic, env }: FaultTarget): Promise<string> {

@@ -86,7 +86,7 @@ function cniMessage(stdout: string, stderr: string, code: number): string {
   try {
     const value: unknown = JSON.parse(stdout);
     if (isObject(value))
-      return `${String(value['msg'])}${value['details'] === undefined ? '' : `: ${String(value['details'])}`}`;
+      return [value['msg'], value['details']].filter((part) => typeof part === 'string').join(': ');
   } catch {
     // Not JSON: quoted below.
   }

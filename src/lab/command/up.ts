@@ -120,9 +120,11 @@ function show(event: ProgressEvent, screen: Screen): boolean {
       screen.line(`${at(event.ms)}  ${screen.paint('green', 'the lab is up')}`);
       return true;
     case 'failed':
-      throw new FlannelError('operator', `the lab cannot be built: ${event.message}`, {
-        ...(event.cure === undefined ? {} : { cure: event.cure }),
-      });
+      throw new FlannelError(
+        'operator',
+        `the lab cannot be built: ${event.message}`,
+        event.cure === undefined ? {} : { cure: event.cure },
+      );
   }
 }
 

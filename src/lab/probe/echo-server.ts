@@ -1,9 +1,15 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { plainAddress, type EchoAnswer } from './exchange.ts';
 
 export interface EchoServerOptions {
   /** What it calls itself. */
   readonly name: string;
   readonly port: number;
+  /**
+   * Addresses with a UDP socket of their own: the answer of a wildcard socket leaves with the address of its route, which
+   * on a node with several is not always the one that was asked.
+   */
+  readonly addresses?: readonly string[];
 }
 
 /**
@@ -28,20 +34,34 @@ export async function startEchoServer(options: EchoServerOptions): Promise<{ sto
       });
     },
   });
-  const udp = await Bun.udpSocket({
-    hostname: '0.0.0.0',
-    port: options.port,
-    socket: {
-      data(socket, data, port, address) {
-        const text = JSON.stringify(answer(address, port, data.length));
-        socket.send(Buffer.concat([Buffer.from(`${text}\n`), data.subarray(0, 64)]), port, address);
-      },
-    },
-  });
+  const udp = await Promise.all(
+    ['0.0.0.0', ...(options.addresses ?? [])].map((address) =>
+      bindUdp(address, options.port, (from, bytes) => JSON.stringify(answer(from.address, from.port, bytes))),
+    ),
+  );
   return {
     async stop() {
-      udp.close();
+      for (const socket of udp) socket.close();
       await http.stop(true);
     },
   };
+}
+
+/** `reply` makes the first line of the answer; behind it the first 64 bytes of the question go back. */
+function bindUdp(
+  address: string,
+  port: number,
+  reply: (from: RemoteInfo, bytes: number) => string,
+): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  // The kernel takes the socket bound to the address itself before the wildcard one.
+  const socket = createSocket({ type: 'udp4', reuseAddr: true });
+  socket.on('message', (data, from) => {
+    const head = Buffer.from(`${reply(from, data.length)}\n`);
+    // An answer that cannot be sent is a lost packet, not the end of the server.
+    socket.send(Buffer.concat([head, data.subarray(0, 64)]), from.port, from.address, () => {});
+  });
+  socket.once('error', reject);
+  socket.bind(port, address, () => resolve(socket));
+  return promise;
 }

@@ -5,9 +5,10 @@ import { probe } from './client.ts';
 import { startEchoServer } from './echo-server.ts';
 import type { ProbeRequest } from './exchange.ts';
 
-/** Inner command `__echo <name> <port>`: an echo server until it is killed. */
-export async function echoMain(name: string, port: string): Promise<number> {
-  await startEchoServer({ name, port: Number(port) });
+/** Inner command `__echo <name> <port> <address>...`: an echo server until it is killed. */
+export async function echoMain(args: readonly string[]): Promise<number> {
+  const [name = '', port = '', ...addresses] = args;
+  await startEchoServer({ name, port: Number(port), addresses });
   writeStandardOutput(LISTENING);
   await new Promise<never>(() => {});
   return 0;

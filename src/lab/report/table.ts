@@ -5,12 +5,9 @@ export interface Column {
   readonly align?: 'left' | 'right';
 }
 
-/** Escape sequences take no room on a terminal. */
-const ESCAPES = /\u001B\[[0-9;]*m/g;
-
-/** Columns a text takes; all characters the lab prints are one wide. */
+/** Columns a text takes on a terminal, where escape sequences take none. */
 export function width(text: string): number {
-  return [...text.replaceAll(ESCAPES, '')].length;
+  return Bun.stringWidth(text);
 }
 
 /**

@@ -46,7 +46,7 @@ function nodeOf({ store }: ClusterParts, name: string): NodeState {
 
 async function makeNodes(parts: ClusterParts, plans: readonly NodePlan[]): Promise<void> {
   const { env, store, step } = parts;
-  const [worldPid = 0, ...pids] = await Promise.all([
+  const [worldPid, ...pids] = await Promise.all([
     holdNamespaces({ mounts: false }, env),
     ...plans.map(() => holdNamespaces({ mounts: true }, env)),
   ]);

@@ -12,7 +12,8 @@ export async function startEcho(
   place: Place,
   options: { readonly env: Readonly<Record<string, string>>; readonly log: string },
 ): Promise<void> {
-  const argv = enterArgv(place, innerArgv('__echo', place.name, String(ECHO_PORT)));
+  const own = place.kind === 'node' ? [place.node.ip] : [];
+  const argv = enterArgv(place, innerArgv('__echo', place.name, String(ECHO_PORT), ...own));
   const server = startHeldWithOutput(argv, options);
   const reader = server.stdout.getReader();
   const { value } = await reader.read();
