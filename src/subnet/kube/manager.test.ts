@@ -356,7 +356,7 @@ test('wiped and edited annotations are set again', async () => {
     spec: { podCIDR: '10.244.1.0/24' },
   });
   await until(() => own()[`${P}backend-data`] === wanted[`${P}backend-data`], 'backend-data back');
-  expect(logged('somebody changed the annotations').length).toBe(2);
+  await until(() => logged('somebody changed the annotations').length === 2, 'both log lines');
 });
 
 test('two agents of one name do not fight hot', async () => {
