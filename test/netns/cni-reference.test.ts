@@ -18,14 +18,16 @@ function comparable(result: CniResultJson, pod: NamedNetns): unknown {
 /** The pod as the kernel has it, without what differs from run to run. */
 function picture(pod: NamedNetns): unknown {
   const text = ['addr', 'route', '-6 route'].map((what) => pod.exec(['ip', ...what.split(' ')])).join('\n');
-  return text
-    .replaceAll(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'MAC')
-    .replaceAll(/fe80::\S+ /g, 'LINKLOCAL ')
-    .replaceAll(/eth0@if\d+/g, 'eth0')
-    // Debian's version makes the pair without a queue length, the recorded one and ours with the kernel's default.
-    .replaceAll(' qlen 1000', '')
-    .replaceAll(/ +$/gm, '')
-    .replaceAll(/^\d+: /gm, '');
+  return (
+    text
+      .replaceAll(/([0-9a-f]{2}:){5}[0-9a-f]{2}/g, 'MAC')
+      .replaceAll(/fe80::\S+ /g, 'LINKLOCAL ')
+      .replaceAll(/eth0@if\d+/g, 'eth0')
+      // Debian's version makes the pair without a queue length, the recorded one and ours with the kernel's default.
+      .replaceAll(' qlen 1000', '')
+      .replaceAll(/ +$/gm, '')
+      .replaceAll(/^\d+: /gm, '')
+  );
 }
 
 describeInNetns(
@@ -60,7 +62,7 @@ describeInNetns(
         const prevResult = await addPod(adds, call);
         const config = node.bridgeConfig({ prevResult });
         // CHECK of Debian's version does not know routes without a gateway, its own neither.
-      if (removes === OURS) await must(removes, { ...call, command: 'CHECK', config });
+        if (removes === OURS) await must(removes, { ...call, command: 'CHECK', config });
         await must(removes, { ...call, command: 'DEL', config });
         expect(json(['ip', '-j', 'link', 'show', 'master', 'cni0'])).toEqual([]);
         expect(node.reservations().filter((path) => !path.includes('.boot'))).toEqual([]);
@@ -81,7 +83,7 @@ describeInNetns(
       expect(await address(THEIRS, c)).toBe('10.244.1.4/24');
       b.exec(['ping', '-c1', '-W1', '10.244.1.2']);
       c.exec(['ping', '-c1', '-W1', '10.244.1.3']);
-      });
+    });
 
     test('our flannel hands other delegates and other address managers to their executables', async () => {
       using node = new NodeFiles();

@@ -9,7 +9,7 @@ import { EMPTY_RESULT, isEmptyDns, type CniResult } from '../result.ts';
 import { ensureBridge, ensureGateway } from './bridge-link.ts';
 import { parseBridge, type BridgeConfig } from './config.ts';
 import { openContainer, type Container } from '../container.ts';
-import { announceAll, configureContainer } from './container.ts';
+import { announce, configureContainer } from './container.ts';
 import { familiesOf, planAddressing, type Addressing } from './gateway.ts';
 import { enableForwarding } from './sysctl.ts';
 import { createPair, interfaceExists, waitForCarrier, type VethPair } from './veth.ts';
@@ -87,7 +87,7 @@ function connect(work: Work, made: { bridge: Link; pair: VethPair; addressing: A
   // What the node remembers of the last owner of an address would make a black hole of it.
   client.apply(addressing.ips.map(({ address }) => deleteNeighbour({ link: bridge.index, ip: address.ip })));
   const setup = { container, link: pair.containerEnd, addressing, config, host: call.host };
-  using socket = configureContainer(setup);
+  configureContainer(setup);
   waitForCarrier(client, pair.hostEnd, call.host);
-  if (socket !== undefined) announceAll(socket, pair.containerEnd, setup);
+  announce(setup);
 }

@@ -1,6 +1,5 @@
-import { hasErrno } from '#base/errors.ts';
+import { describe, hasErrno } from '#base/errors.ts';
 import { withNetns } from '#ffi/netns.ts';
-import type { Socket } from '#ffi/socket.ts';
 import { IFA_F } from '#rtnetlink/constants.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import { addAddress, addRoute, setLink } from '#rtnetlink/requests.ts';
@@ -8,7 +7,6 @@ import type { Container } from '../container.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Host } from '../plugin.ts';
 import type { CniRoute } from '../result.ts';
-import { announce, openFrameSocket } from './announce.ts';
 import type { BridgeConfig } from './config.ts';
 import { gatewayFor, type Addressing } from './gateway.ts';
 import { prepareContainer } from './sysctl.ts';
@@ -25,14 +23,11 @@ export interface ContainerSetup {
   readonly host: Host;
 }
 
-/** Brings the container's end up with addresses and routes. Returns what announces the addresses later. */
-export function configureContainer(setup: ContainerSetup): Socket | undefined {
+/** Brings the container's end up with addresses and routes. */
+export function configureContainer(setup: ContainerSetup): void {
   const { container, link, addressing, config } = setup;
   const ipv6 = addressing.ips.some(({ address }) => address.family === 'ipv6');
-  const { dadHandled, socket } = withNetns(container.netns, () => ({
-    dadHandled: prepareContainer(link.name, { dad: config.dad, ipv6 }),
-    socket: tryOpenFrameSocket(setup.host),
-  }));
+  const dadHandled = withNetns(container.netns, () => prepareContainer(link.name, { dad: config.dad, ipv6 }));
   const flags = config.dad || dadHandled ? undefined : IFA_F.NODAD;
   const requests = [
     ...addressing.ips.map(({ address }) =>
@@ -45,24 +40,9 @@ export function configureContainer(setup: ContainerSetup): Socket | undefined {
     ),
     setLink(link.index, { up: true }),
   ];
-  try {
-    for (const error of container.client.apply(requests)) if (error !== undefined) throw error;
-    if (config.dad && ipv6) settle(setup);
-    addRoutes(setup);
-  } catch (error) {
-    socket?.close();
-    throw error;
-  }
-  return socket;
-}
-
-function tryOpenFrameSocket(host: Host): Socket | undefined {
-  try {
-    return openFrameSocket();
-  } catch (error) {
-    host.warn(`bridge: addresses are not announced: ${String(error)}`);
-    return undefined;
-  }
+  for (const error of container.client.apply(requests)) if (error !== undefined) throw error;
+  if (config.dad && ipv6) settle(setup);
+  addRoutes(setup);
 }
 
 /** All in one send. A route that the address itself has made already is what was asked for. */
@@ -111,13 +91,17 @@ function settle({ container, link, host }: ContainerSetup): void {
   }
 }
 
-/** Best effort: a neighbour that misses it finds out by itself, later. */
-export function announceAll(socket: Socket, link: Link, { addressing, host }: ContainerSetup): void {
-  const { mac } = link;
-  if (mac === undefined) return;
+/**
+ * Tells the other pods who has the addresses now, so that what they remember of the last owner goes. The kernel does it
+ * (gratuitous ARP, unsolicited neighbour advertisement: `arp_notify` and `ndisc_notify` are on) when the MAC is set, even
+ * to what it is. A packet socket would do it too, but closing one waits 11 ms for the kernel. Best effort: a neighbour
+ * that misses it finds out by itself, later.
+ */
+export function announce({ container, link, host }: ContainerSetup): void {
+  if (link.mac === undefined) return;
   try {
-    for (const { address } of addressing.ips) announce(socket, link.index, { mac, ip: address.ip });
+    container.client.setLink(link.index, { mac: link.mac });
   } catch (error) {
-    host.warn(`bridge: addresses are not announced: ${String(error)}`);
+    host.warn(`bridge: addresses are not announced: ${describe(error)}`);
   }
 }

@@ -47,6 +47,7 @@ export function prepareContainer(
   name: string,
   options: { readonly dad: boolean; readonly ipv6: boolean },
 ): boolean {
+  // Both notify keys: see announce().
   trySysctl(`ipv4/conf/${name}/arp_notify`, '1');
   if (!options.ipv6) return true;
   // An administrator may have IPv6 off by default; an IPv6 address is a wish for it.

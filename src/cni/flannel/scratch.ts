@@ -1,6 +1,5 @@
 import {
   closeSync,
-  fdatasyncSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -14,7 +13,10 @@ import { isIdentifier } from '../environment.ts';
 import { sortedJson, type JsonObject } from '../json.ts';
 import { isDelegateConfig } from './config.ts';
 
-/** Keeps the delegate configuration of a container for its DEL, whole or not at all, mode 0600. */
+/**
+ * Keeps the delegate configuration of a container for its DEL, mode 0600. A reader sees all of it or nothing; after a power
+ * cut it may be damaged, which costs nothing, since DEL can do without it: waiting for the disk here would.
+ */
 export function saveScratch(dataDir: string, containerId: string, delegate: JsonObject): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   // A dot in front: no container ID looks like that.
@@ -23,7 +25,6 @@ export function saveScratch(dataDir: string, containerId: string, delegate: Json
   try {
     const bytes = Buffer.from(sortedJson(delegate));
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-    fdatasyncSync(fd);
   } finally {
     closeSync(fd);
   }

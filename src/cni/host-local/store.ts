@@ -2,6 +2,7 @@ import {
   closeSync,
   fdatasyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -24,7 +25,7 @@ export interface Holder {
 
 /** Side files, one per reservation: the boot in which it was made. A folder that the Go plugin walks over unharmed. */
 const BOOT_DIR = '.boot';
-/** Written under the lock only, so one name is enough; a leftover of a crash is overwritten. */
+/** Written under the lock only, so one name is enough; a leftover of a crash is replaced. */
 const NEW_FILE = '.new';
 
 /**
@@ -35,6 +36,8 @@ export class Store implements Disposable {
   readonly #dir: string;
   readonly #bootId: string;
   #lock: number;
+  /** What NEW_FILE holds, once it is on disk. */
+  #written: string | undefined;
 
   private constructor(dir: string, bootId: string, lock: number) {
     this.#dir = dir;
@@ -80,18 +83,18 @@ export class Store implements Disposable {
     return holders;
   }
 
-  /** Reserves `ip` unless somebody holds it; true when done. */
+  /**
+   * Reserves `ip` unless somebody holds it; true when done. The addresses of one holder are links to one file: what is
+   * in it is the same, and the wait for the disk is the dearest part of an ADD.
+   */
   reserve(ip: Ip, holder: Attachment): boolean {
-    const path = `${this.#dir}/${ip}`;
-    const temporary = `${this.#dir}/${NEW_FILE}`;
     const text = `${holder.containerId}\r\n${holder.ifName}`;
-    writeDurably(temporary, text);
-    try {
-      this.#noteBoot(ip.toString(), text);
-      return this.#link(temporary, path, ip);
-    } finally {
-      remove(temporary);
+    if (this.#written !== text) {
+      writeDurably(`${this.#dir}/${NEW_FILE}`, text);
+      this.#written = text;
     }
+    this.#noteBoot(ip.toString(), text);
+    return this.#link(ip);
   }
 
   /** Frees what `holder` has, old files without an interface included; returns the addresses. */
@@ -142,6 +145,8 @@ export class Store implements Disposable {
   /** Gives the lock back. Closing twice is harmless. */
   close(): void {
     if (this.#lock < 0) return;
+    if (this.#written !== undefined) remove(`${this.#dir}/${NEW_FILE}`);
+    this.#written = undefined;
     closeSync(this.#lock);
     this.#lock = -1;
   }
@@ -156,15 +161,16 @@ export class Store implements Disposable {
     return { containerId, ifName: ifName === undefined || ifName === '' ? undefined : ifName };
   }
 
-  #link(temporary: string, path: string, ip: Ip): boolean {
+  #link(ip: Ip): boolean {
+    const path = `${this.#dir}/${ip}`;
+    const temporary = `${this.#dir}/${NEW_FILE}`;
     try {
       linkSync(temporary, path);
       return true;
     } catch (error) {
       if (!isExists(error)) throw error;
     }
-    const holder = this.#read(ip.toString());
-    if (holder !== undefined) return false;
+    if (this.#read(ip.toString()) !== undefined || !lstatSync(path).isFile()) return false;
     remove(path);
     linkSync(temporary, path);
     return true;
@@ -202,6 +208,8 @@ export function holds(holder: Holder, attachment: Attachment): boolean {
 
 /** After a power cut the file is whole or not there: `link` publishes it only when it is on disk. */
 function writeDurably(path: string, text: string): void {
+  // A leftover may be a link to somebody's reservation: never write into it.
+  remove(path);
   const fd = openSync(path, 'w', 0o600);
   try {
     writeSync(fd, text);
