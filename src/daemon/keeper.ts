@@ -34,8 +34,9 @@ export class Keeper {
   #due = Number.POSITIVE_INFINITY;
   #reasons = new Set<string>();
   #closed = false;
-  /** Repairs in close sequence. */
-  #repairs = 0;
+  /** How often the same had to be repaired in close sequence, after the first time. */
+  #repeats = 0;
+  #repaired = '';
   #repairedAt = Number.NEGATIVE_INFINITY;
   #lastError = '';
 
@@ -48,8 +49,8 @@ export class Keeper {
   request(reason: string): void {
     if (this.#reasons.size < 8) this.#reasons.add(reason);
     const { clock } = this.#options;
-    if (clock.monotonic() - this.#repairedAt > QUIET) this.#repairs = 0;
-    this.#schedule(Math.min(SETTLE_MAX, SETTLE * 2 ** Math.min(this.#repairs, 10)));
+    const again = clock.monotonic() - this.#repairedAt > QUIET ? 0 : this.#repeats;
+    this.#schedule(Math.min(SETTLE_MAX, SETTLE * 2 ** Math.min(again, 10)));
   }
 
   /** Runs a full pass now. */
@@ -68,10 +69,7 @@ export class Keeper {
       written: report.written,
       reasons: reasons.join('; '),
     });
-    if (report.foundCount > 0) {
-      this.#repairs += 1;
-      this.#repairedAt = clock.monotonic();
-    }
+    this.#noteRepair(report);
     this.#complain(report.errors);
     onPass(report);
     if (report.errors.length > 0) this.#schedule(this.#backoff.next());
@@ -96,6 +94,16 @@ export class Keeper {
   close(): void {
     this.#closed = true;
     this.#wake?.abort();
+  }
+
+  #noteRepair(report: PassReport): void {
+    if (report.foundCount === 0) return;
+    const found = report.found.join('; ');
+    const now = this.#options.clock.monotonic();
+    const soon = now - this.#repairedAt <= QUIET;
+    this.#repeats = soon && found === this.#repaired ? this.#repeats + 1 : 0;
+    this.#repaired = found;
+    this.#repairedAt = now;
   }
 
   #complain(errors: readonly Error[]): void {
