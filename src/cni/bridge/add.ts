@@ -56,7 +56,8 @@ async function build(work: Work): Promise<CniResult> {
   work.undo.push(() => client.deleteLink(pair.hostEnd.index));
   if (!config.containerDown) connect(work, { bridge, pair, addressing });
   if (config.ipMasq && addressing.ips.length > 0) {
-    const { addMasquerade } = await import('./masquerade.ts');
+    const { addMasquerade, removeMasquerade } = await import('./masquerade.ts');
+    work.undo.push(() => removeMasquerade(call));
     addMasquerade(call, addressing.ips);
   }
   return {

@@ -22,7 +22,7 @@ export async function bridgeDel(call: Invocation): Promise<void> {
   forgetNeighbours(client, identity.bridge, ips);
   if (identity.ipMasq) {
     const { removeMasquerade } = await import('./masquerade.ts');
-    removeMasquerade(call, ips);
+    removeMasquerade(call);
   }
 }
 
