@@ -21,13 +21,33 @@ export interface LogOptions {
   readonly now: () => Date;
 }
 
-/** A value as it stands in a text line: bare when harmless, else JSON (which also neutralises control characters). */
+/** C0, DEL, C1, line separators, and the marks that turn the direction of text: all that a terminal acts on. */
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+function escapeControl(text: string): string {
+  return text.replaceAll(CONTROL, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** JSON of anything: errors as their message, bigints as text, cycles as what `String` makes of them. */
+function toJson(value: unknown): string {
+  const plain = (_key: string, each: unknown) => {
+    if (each instanceof Error) return each.message;
+    return typeof each === 'bigint' ? each.toString() : each;
+  };
+  try {
+    return JSON.stringify(value, plain) ?? 'null';
+  } catch {
+    return JSON.stringify(String(value));
+  }
+}
+
+/** A value as it stands in a text line: bare when harmless, else JSON. */
 function textValue(value: unknown): string {
   if (typeof value === 'string') return /^[\w./:@%+,&-]+$/.test(value) ? value : JSON.stringify(value);
   if (value instanceof Error) return JSON.stringify(value.message);
   if (typeof value === 'object' && value !== null) {
     // An address says its text through toJSON; everything else stays JSON.
-    const json = JSON.stringify(value);
+    const json = toJson(value);
     return json.startsWith('"') ? textValue(JSON.parse(json)) : json;
   }
   return String(value);
@@ -39,19 +59,18 @@ export function createLogger(options: LogOptions, bound: LogFields = {}): Logger
     const all = { ...bound, ...fields };
     const time = options.now().toISOString();
     if (options.format === 'json') {
-      const safe = Object.fromEntries(
-        Object.entries(all).map(([key, value]) => [key, value instanceof Error ? value.message : value]),
-      );
-      options.write(JSON.stringify({ time, level, msg: message, ...safe }));
+      const entries = Object.entries(all).filter(([, value]) => value !== undefined);
+      const fields = entries.map(([key, value]) => `,${JSON.stringify(key)}:${toJson(value)}`).join('');
+      const head = JSON.stringify({ time, level, msg: message }).slice(0, -1);
+      options.write(escapeControl(`${head}${fields}}`));
       return;
     }
     const tail = Object.entries(all)
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => ` ${key}=${textValue(value)}`)
       .join('');
-    options.write(
-      `${time} ${level.toUpperCase().padEnd(5)} ${message.replaceAll(/[\x00-\x1f\x7f]/g, ' ')}${tail}`,
-    );
+    const name = level.toUpperCase().padEnd(5);
+    options.write(`${time} ${name} ${message.replaceAll(CONTROL, ' ')}${escapeControl(tail)}`);
   };
   return {
     debug: at('debug'),

@@ -4,8 +4,26 @@ import { ByteWriter } from '#base/bytes.ts';
 import { DecodeError } from '#base/errors.ts';
 import { Ip } from '#net/ip.ts';
 import { Mac } from '#net/mac.ts';
-import * as attribute from './attribute.ts';
-import { attributeTable, listOf, type Codec } from './attribute.ts';
+import {
+  attributeTable,
+  bareText,
+  be16,
+  be32,
+  be64,
+  bool8,
+  flag,
+  i32,
+  ip,
+  listOf,
+  mac,
+  raw,
+  text,
+  u16,
+  u32,
+  u64,
+  u8,
+  type Codec,
+} from './attribute.ts';
 
 const START = { path: 'test', offset: 0 };
 
@@ -19,13 +37,13 @@ function decode<T>(codec: Codec<T>, hex: string): T {
   return codec.read(Uint8Array.fromHex(hex), START);
 }
 
-const inner = attributeTable('inner', { small: [1, attribute.u8], deep: [2, attribute.be16] });
+const inner = attributeTable('inner', { small: [1, u8], deep: [2, be16] });
 const table = attributeTable('outer', {
-  number: [1, attribute.u32],
-  name: [2, attribute.text],
+  number: [1, u32],
+  name: [2, text],
   inner: [3, inner],
-  present: [4, attribute.flag],
-  address: [5, attribute.ip],
+  present: [4, flag],
+  address: [5, ip],
   list: [6, listOf(inner, 1)],
 });
 
@@ -34,49 +52,49 @@ const group = (text: string) => text.replaceAll(' ', '');
 
 describe('codecs', () => {
   test.each([
-    ['u8', 255, 'ff'],
-    ['u16', 0x0102, '0201'],
-    ['u32', 0xfffefdfc, 'fcfdfeff'],
-    ['i32', -2, 'feffffff'],
-    ['be16', 0x0102, '0102'],
-    ['be32', 0x01020304, '01020304'],
-  ] as const)('%s', (name, value, hex) => {
-    expect(encode(attribute[name], value)).toBe(hex);
-    expect(decode(attribute[name], hex)).toBe(value);
-    expect(() => decode(attribute[name], hex.slice(2))).toThrow(DecodeError);
+    ['u8', u8, 255, 'ff'],
+    ['u16', u16, 0x0102, '0201'],
+    ['u32', u32, 0xfffefdfc, 'fcfdfeff'],
+    ['i32', i32, -2, 'feffffff'],
+    ['be16', be16, 0x0102, '0102'],
+    ['be32', be32, 0x01020304, '01020304'],
+  ] as const)('%s', (_name, codec, value, hex) => {
+    expect(encode(codec, value)).toBe(hex);
+    expect(decode(codec, hex)).toBe(value);
+    expect(() => decode(codec, hex.slice(2))).toThrow(DecodeError);
   });
 
   test('64 bits', () => {
-    expect(encode(attribute.u64, 1n)).toBe('0100000000000000');
-    expect(decode(attribute.u64, '0100000000000000')).toBe(1n);
-    expect(encode(attribute.be64, 1n)).toBe('0000000000000001');
-    expect(decode(attribute.be64, '0000000000000001')).toBe(1n);
-    expect(() => decode(attribute.u64, '01')).toThrow('test at byte 0: 1 bytes where 8 are needed');
+    expect(encode(u64, 1n)).toBe('0100000000000000');
+    expect(decode(u64, '0100000000000000')).toBe(1n);
+    expect(encode(be64, 1n)).toBe('0000000000000001');
+    expect(decode(be64, '0000000000000001')).toBe(1n);
+    expect(() => decode(u64, '01')).toThrow('test at byte 0: 1 bytes where 8 are needed');
   });
 
   test('text ends at its NUL, or at the end', () => {
-    expect(encode(attribute.text, 'lo')).toBe('6c6f00');
-    expect(decode(attribute.text, '6c6f00ffff')).toBe('lo');
-    expect(decode(attribute.text, '6c6f')).toBe('lo');
-    expect(encode(attribute.bareText, 'lo')).toBe('6c6f');
-    expect(encode(attribute.bareText, '')).toBe('');
-    expect(decode(attribute.bareText, '6c6f')).toBe('lo');
+    expect(encode(text, 'lo')).toBe('6c6f00');
+    expect(decode(text, '6c6f00ffff')).toBe('lo');
+    expect(decode(text, '6c6f')).toBe('lo');
+    expect(encode(bareText, 'lo')).toBe('6c6f');
+    expect(encode(bareText, '')).toBe('');
+    expect(decode(bareText, '6c6f')).toBe('lo');
   });
 
   test('addresses: exact lengths alone', () => {
-    expect(encode(attribute.ip, Ip.parse('192.0.2.1'))).toBe('c0000201');
-    expect(String(decode(attribute.ip, '20010db8000000000000000000000001'))).toBe('2001:db8::1');
-    expect(() => decode(attribute.ip, 'c00002')).toThrow('an address of 3 bytes');
-    expect(encode(attribute.mac, Mac.parse('02:00:00:00:00:01'))).toBe('020000000001');
-    expect(() => decode(attribute.mac, '02')).toThrow('a hardware address of 1 bytes');
+    expect(encode(ip, Ip.parse('192.0.2.1'))).toBe('c0000201');
+    expect(String(decode(ip, '20010db8000000000000000000000001'))).toBe('2001:db8::1');
+    expect(() => decode(ip, 'c00002')).toThrow('an address of 3 bytes');
+    expect(encode(mac, Mac.parse('02:00:00:00:00:01'))).toBe('020000000001');
+    expect(() => decode(mac, '02')).toThrow('a hardware address of 1 bytes');
   });
 
   test('flags and bytes', () => {
-    expect(decode(attribute.bool8, '00')).toBe(false);
-    expect(decode(attribute.bool8, '02')).toBe(true);
-    expect(encode(attribute.bool8, true)).toBe('01');
-    expect(encode(attribute.flag, true)).toBe('');
-    expect(encode(attribute.raw, Uint8Array.of(1, 2))).toBe('0102');
+    expect(decode(bool8, '00')).toBe(false);
+    expect(decode(bool8, '02')).toBe(true);
+    expect(encode(bool8, true)).toBe('01');
+    expect(encode(flag, true)).toBe('');
+    expect(encode(raw, Uint8Array.of(1, 2))).toBe('0102');
   });
 });
 
@@ -102,7 +120,7 @@ describe('tables', () => {
     const values = decode(table, hex);
     expect(values).toEqual({ number: 1, unknown: [{ type: 0x63, payload: Uint8Array.of(9) }] });
     expect(encode(table, values)).toBe(hex);
-    const dropping = attributeTable('dropping', { number: [1, attribute.u32] }, 'drop');
+    const dropping = attributeTable('dropping', { number: [1, u32] }, 'drop');
     expect(decode(dropping, hex)).toEqual({ number: 1 });
   });
 
@@ -139,7 +157,7 @@ describe('tables', () => {
     const value = fc.record(
       {
         number: fc.nat({ max: 0xffffffff }),
-        name: fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0')),
+        name: fc.string({ unit: 'grapheme' }).filter((name) => !name.includes('\0')),
         inner: fc.record({ small: fc.nat({ max: 255 }), deep: fc.nat({ max: 65535 }) }, { requiredKeys: [] }),
         present: fc.constant<true>(true),
       },
