@@ -1,5 +1,6 @@
 // `npm run lab [-- <command> ...]`: installs and builds what is missing or older than its sources, then runs the compiled
-// lab. Without root it runs in a user namespace of its own, which later commands of the same user join.
+// lab. Without root, or as a root without its rights (a container's), it runs in a user namespace of its own, which later
+// commands of the same user join.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -113,7 +114,7 @@ if (process.exitCode === 0) {
   // Ctrl-C goes to the whole process group: the lab cleans up, this process waits for it.
   for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
   process.exitCode =
-    process.getuid() === 0
+    process.getuid() === 0 && spawnSync('unshare', ['-nm', 'true']).status === 0
       ? codeOf(spawnSync(flannelctl, ['lab', ...args], { stdio: 'inherit' }), flannelctl)
       : runWithoutRoot(args);
 }
