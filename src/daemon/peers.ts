@@ -1,6 +1,6 @@
 import type { Logger } from '#base/log.ts';
 import type { Backend } from '#backend/backend.ts';
-import { Claims, type EntryChange } from '#host/claims.ts';
+import { Claims, type Conflict, type EntryChange } from '#host/claims.ts';
 import type { Entry } from '#host/plan.ts';
 import type { Lease } from '#subnet/lease.ts';
 import type { LeaseEvent } from '#subnet/manager.ts';
@@ -11,7 +11,7 @@ export class Peers {
   readonly #backend: Backend;
   readonly #log: Logger;
   readonly #complaints = new Map<string, string>();
-  readonly #conflicts = new Set<string>();
+  #conflicts: ReadonlySet<string> = new Set();
   readonly #names = new Set<string>();
 
   constructor(backend: Backend, log: Logger) {
@@ -68,11 +68,14 @@ export class Peers {
 
   /** One line per pair of peers and kind of quarrel, when it begins. */
   #reportConflicts(): void {
-    const now = new Set<string>();
-    for (const { entry, winner, loser } of this.claims.conflicts()) {
+    const now = new Map<string, Conflict>();
+    for (const conflict of this.claims.conflicts()) {
+      const { entry, winner, loser } = conflict;
       const key = `${winner} ${loser} ${entry.type === 'fdb' ? 'mac' : 'subnet'}`;
-      if (now.has(key)) continue;
-      now.add(key);
+      // The route says more than the neighbour that comes with it.
+      if (!now.has(key) || entry.type === 'route') now.set(key, conflict);
+    }
+    for (const [key, { entry, winner, loser }] of now) {
       if (this.#conflicts.has(key)) continue;
       const what =
         entry.type === 'fdb'
@@ -80,7 +83,6 @@ export class Peers {
           : `pod subnet ${entry.type === 'route' ? entry.dst : entry.ip}`;
       this.#log.warn('two peers claim the same thing; the first by name keeps it', { what, winner, loser });
     }
-    this.#conflicts.clear();
-    for (const key of now) this.#conflicts.add(key);
+    this.#conflicts = new Set(now.keys());
   }
 }

@@ -1,0 +1,255 @@
+import { expect, test } from 'bun:test';
+import { chmodSync, readFileSync } from 'node:fs';
+import { AgentWorld, N2, readyz } from '../support/agent-world.ts';
+import { eventually } from '../support/eventually.ts';
+import { golden } from '../support/golden.ts';
+import { deviceText, overlayState, routesText, rulesText } from '../support/kernel-text.ts';
+import { describeInNetns, must } from '../support/netns.ts';
+
+const DUAL = golden('vxlan-dual-nftables/net-conf.json');
+const NFT = golden('vxlan-nftables/net-conf.json');
+const IPTABLES = golden('vxlan-iptables/net-conf.json');
+const DEVICES = ['flannel.1', 'flannel-v6.1'];
+
+/** Records what the kernel reports about the overlay while it lives. */
+class KernelReports implements AsyncDisposable {
+  #text = '';
+  readonly #children: Bun.Subprocess<'ignore', 'pipe', 'ignore'>[];
+  readonly #reading: Promise<unknown>;
+
+  constructor() {
+    const watchers = [
+      ['ip', 'monitor', 'link', 'address', 'route', 'neigh'],
+      ['bridge', 'monitor', 'fdb'],
+      ['nft', 'monitor'],
+    ];
+    this.#children = watchers.map((argv) => {
+      return Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe', stderr: 'ignore' });
+    });
+    this.#reading = Promise.all(this.#children.map((child) => this.#read(child.stdout)));
+  }
+
+  /** Lines about the overlay, without neighbour discovery and link-local addresses. */
+  lines(): string[] {
+    return this.#text.split('\n').filter((line) => /flannel|10\.244\.|2001:cafe/.test(line));
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) this.#text += decoder.decode(chunk, { stream: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) child.kill();
+    await this.#reading;
+  }
+}
+
+describeInNetns(
+  import.meta.path,
+  'start, stop and start again',
+  () => {
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      test(`a restart by ${signal} changes nothing in the kernel`, async () => {
+        await using world = await AgentWorld.create({ netConf: DUAL });
+        world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
+        world.addPeer('n2', {
+          ...N2,
+          podCidrs: ['10.244.2.0/24', '2001:cafe:42:2::/64'],
+          publicIp6: 'fd50::12',
+          mac6: '96:1a:97:82:a2:9e',
+        });
+        await using agent = await world.startReady();
+        // Duplicate address detection and its notifications are over.
+        await eventually(() => expect(must(['ip', '-6', 'addr'])).not.toContain('tentative'));
+        const before = DEVICES.map(deviceText);
+        const [routes, rules] = [routesText(), rulesText()];
+        const annotations = world.api.nodes.get('n1')?.metadata.annotations;
+        await using reports = new KernelReports();
+        // The recorders must be seen to work.
+        must(['ip', 'neigh', 'add', '10.244.200.1', 'lladdr', N2.mac, 'nud', 'permanent', 'dev', 'eth0']);
+        await eventually(() => expect(reports.lines().join()).toContain('10.244.200.1'));
+        const seen = reports.lines().length;
+        const { ms, code } = await agent.stop(signal);
+        expect(ms).toBeLessThan(1000);
+        if (signal === 'SIGTERM') expect(code).toBe(0);
+        expect(DEVICES.map(deviceText)).toEqual(before);
+        await using next = await world.startReady();
+        await Bun.sleep(300);
+        expect(DEVICES.map(deviceText)).toEqual(before);
+        expect(routesText()).toEqual(routes);
+        expect(rulesText()).toEqual(rules);
+        expect(reports.lines().slice(seen)).toEqual([]);
+        expect(world.api.nodes.get('n1')?.metadata.annotations).toEqual(annotations);
+        expect(next.count('repaired')).toBe(0);
+        expect(next.count('WARN')).toBe(0);
+      });
+    }
+
+    test('SIGINT ends it with 0, too, and also while it waits', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      await using agent = world.start();
+      await eventually(() => expect(agent.log).toContain('waiting for the Node object of this node'));
+      const { code, ms } = await agent.stop('SIGINT');
+      expect(code).toBe(0);
+      expect(ms).toBeLessThan(1000);
+      expect(agent.log).toContain('what is in the kernel stays');
+    });
+
+    test('what came and went while it was away is made up for', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+      world.addPeer('n2', N2);
+      await using agent = await world.startReady();
+      await agent.stop('SIGKILL');
+      world.api.nodes.delete('n2');
+      const n3 = { podCidrs: ['10.244.3.0/24'], publicIp: '192.168.50.13', mac: '02:00:00:00:03:03' };
+      world.addPeer('n3', n3);
+      must(['ip', 'link', 'set', 'flannel.1', 'mtu', '1300']);
+      await using next = await world.startReady();
+      const state = overlayState(['flannel.1']);
+      expect(state['route']).toBe('10.244.3.0/24 via 10.244.3.0 dev flannel.1 onlink');
+      expect(state['neigh-flannel.1']).toBe('10.244.3.0 lladdr 02:00:00:00:03:03 PERMANENT');
+      expect(state['fdb-flannel.1']).toBe('02:00:00:00:03:03 dst 192.168.50.13 self permanent');
+      expect(state['link-flannel.1']).toContain('mtu 1450');
+      expect(next.count('ERROR')).toBe(0);
+    });
+
+    test('another VNI: the device of the earlier configuration goes', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+      world.addPeer('n2', N2);
+      await using agent = await world.startReady();
+      await agent.stop('SIGTERM');
+      world.writeNetConf(
+        '{"Network":"10.244.0.0/16","EnableNFTables":true,"Backend":{"Type":"vxlan","VNI":7}}',
+      );
+      await using _next = await world.startReady();
+      const links = must(['ip', '-o', 'link', 'show', 'type', 'vxlan']);
+      expect(links).toContain('flannel.7');
+      expect(links).not.toContain('flannel.1');
+      expect(overlayState(['flannel.7'])['route']).toContain('dev flannel.7');
+    });
+
+    test('iptables to nftables and back: the rules of the other mode go', async () => {
+      await using world = await AgentWorld.create({ netConf: IPTABLES });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+      must(['iptables', '-A', 'FORWARD', '-s', '192.0.2.1', '-j', 'DROP']);
+      const flannel = () => {
+        const { nft = '', 'iptables-save': iptables = '' } = rulesText();
+        return { nft: nft.includes('flannel-ipv4'), iptables: iptables.includes('FLANNEL') };
+      };
+      for (const mode of ['iptables', 'nftables', 'iptables'] as const) {
+        world.writeNetConf(mode === 'iptables' ? IPTABLES : NFT);
+        await using agent = await world.startReady();
+        expect(flannel()).toEqual({ nft: mode === 'nftables', iptables: mode === 'iptables' });
+        expect(rulesText()['iptables-save']).toContain('-A FORWARD -s 192.0.2.1/32 -j DROP');
+        await agent.stop('SIGTERM');
+        expect(agent.count('ERROR')).toBe(0);
+      }
+    });
+  },
+  { timeoutMs: 90_000 },
+);
+
+describeInNetns(
+  import.meta.path,
+  'what it waits for',
+  () => {
+    test('an API server that is not there yet', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+      await world.api.faults.refuse();
+      await using agent = world.start();
+      await eventually(() => expect(agent.log).toContain('cannot read the Node object of this node'));
+      expect((await readyz()).status).toBe(503);
+      expect(JSON.parse(readFileSync(`${world.folder}/run/status.json`, 'utf8'))).toMatchObject({
+        ready: false,
+        reason: expect.stringContaining('waiting for the Node of this node'),
+      });
+      await world.api.faults.listen();
+      await eventually(async () => expect((await readyz()).status).toBe(200), 8000);
+      expect(agent.count('cannot read the Node object')).toBe(1);
+    });
+
+    test('a Node without podCIDR', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      world.addNode('n1', { podCidrs: [] });
+      await using agent = world.start();
+      await eventually(() => expect(agent.log).toContain('pod cidr not assigned'));
+      expect(agent.log).toContain('--allocate-node-cidrs=true');
+      expect((await readyz()).status).toBe(503);
+      world.api.nodes.update('n1', (node) => {
+        node.spec = { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24'] };
+      });
+      await eventually(async () => expect((await readyz()).status).toBe(200), 8000);
+      expect(world.subnetEnv()).toContain('FLANNEL_SUBNET=10.244.1.1/24');
+    });
+
+    test('a default route', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+      must(['ip', 'route', 'del', 'default']);
+      await using agent = world.start();
+      await eventually(() => expect(agent.log).toContain('there is no default route'));
+      expect((await readyz()).text).toContain('external interface: there is no default route');
+      must(['ip', 'route', 'add', 'default', 'via', '192.168.50.1']);
+      await eventually(async () => expect((await readyz()).status).toBe(200), 5000);
+    });
+
+    test('a device that the kernel refuses: nothing is published before it works', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+      must([
+        'ip',
+        'link',
+        'add',
+        'other',
+        'type',
+        'vxlan',
+        'id',
+        '1',
+        'dstport',
+        '8472',
+        'local',
+        '192.168.50.11',
+        'dev',
+        'eth0',
+      ]);
+      await using agent = world.start();
+      await eventually(() => expect(agent.log).toContain('the overlay device cannot be set up'));
+      expect(agent.log).toContain('Another device holds VNI 1');
+      expect(world.annotation('n1', 'public-ip')).toBeUndefined();
+      must(['ip', 'link', 'delete', 'other']);
+      await eventually(async () => expect((await readyz()).status).toBe(200), 5000);
+      expect(world.annotation('n1', 'public-ip')).toBe('192.168.50.11');
+    });
+
+    test('a subnet file that cannot be written', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+      // A folder in the file's place stops root, too.
+      must(['mkdir', '-p', world.subnetFile]);
+      await using agent = world.start();
+      await eventually(async () => expect((await readyz()).text).toContain('subnet file: '));
+      expect(agent.count('the subnet file cannot be written')).toBe(1);
+      must(['rmdir', world.subnetFile]);
+      await eventually(async () => expect((await readyz()).status).toBe(200));
+      expect(world.subnetEnv()).toContain('FLANNEL_SUBNET=10.244.1.1/24');
+    });
+
+    test('rights: without them it ends and says which', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+      chmodSync(world.folder, 0o777);
+      const prefix = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
+      await using agent = world.start([], { prefix });
+      expect(await agent.exited()).toBe(1);
+      expect(agent.log).toContain('operation not permitted (EPERM)');
+      expect(agent.log).toContain('Run as root or with CAP_NET_ADMIN');
+      expect(agent.log).not.toContain('    at ');
+      expect(world.annotation('n1', 'public-ip')).toBeUndefined();
+    });
+  },
+  { timeoutMs: 60_000 },
+);
