@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { run } from './netns.ts';
+import { json, run } from './netns.ts';
 
 export interface CniResultJson {
   readonly interfaces: readonly { readonly name: string; readonly mac: string; readonly sandbox?: string }[];
@@ -147,4 +147,37 @@ export class NodeFiles implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+export interface AddressJson {
+  readonly family: string;
+  readonly local: string;
+  readonly prefixlen: number;
+  readonly broadcast?: string;
+  readonly scope: string;
+  readonly tentative?: boolean;
+}
+
+/** `ip -j addr show dev <link>`; undefined: in this namespace. */
+export function addresses(netns: string | undefined, link: string): AddressJson[] {
+  const [entry] = json([
+    'ip',
+    ...(netns === undefined ? [] : ['-n', netns]),
+    '-j',
+    'addr',
+    'show',
+    'dev',
+    link,
+  ]);
+  return (entry?.['addr_info'] ?? []) as AddressJson[];
+}
+
+/** The ports of cni0 with their details. */
+export function ports(): Record<string, unknown>[] {
+  return json(['ip', '-j', '-d', 'link', 'show', 'master', 'cni0']);
+}
+
+/** The error object of a failed call. */
+export function errorOf(stdout: string) {
+  return JSON.parse(stdout) as { code: number; msg: string; details?: string };
 }
