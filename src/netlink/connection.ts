@@ -1,5 +1,5 @@
 import { ByteWriter } from '#base/bytes.ts';
-import { DecodeError, ERRNO, ErrnoError, FlannelError } from '#base/errors.ts';
+import { DecodeError, ERRNO, ErrnoError, FlannelError, hasErrno } from '#base/errors.ts';
 import { readI32 } from '#base/bytes.ts';
 import { AF, MSG, SOCK, Socket } from '#ffi/socket.ts';
 import {
@@ -63,7 +63,7 @@ export class NetlinkConnection implements Disposable {
       socket.bind(netlinkAddress());
       socket.setOption(SOL_NETLINK, NETLINK_CAP_ACK, 1);
       socket.setOption(SOL_NETLINK, NETLINK_EXT_ACK, 1);
-      if (protocol === NETLINK.ROUTE) socket.setOption(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+      if (protocol === NETLINK.ROUTE) askForFilters(socket);
     } catch (error) {
       socket.close();
       throw error;
@@ -250,6 +250,15 @@ export class NetlinkConnection implements Disposable {
       throw new DecodeError('netlink', this.#buffer.length, `a datagram of ${length} bytes was cut`);
     }
     return this.#buffer.subarray(0, length);
+  }
+}
+
+/** From Linux 4.20 on, dumps honour the filters in their header; before, they answer with everything. */
+function askForFilters(socket: Socket): void {
+  try {
+    socket.setOption(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOPROTOOPT')) throw error;
   }
 }
 

@@ -49,6 +49,9 @@ import {
 /**
  * Links, addresses, routes, neighbours and FDB of one network namespace. All calls are synchronous; the kernel's "no"
  * is thrown as a NetlinkError. The socket stays in the namespace that it was opened in.
+ *
+ * Filters are applied by the kernel and once more here: a kernel before 4.20 answers with everything, and one without
+ * IPv6 answers a question about it with the entries of the other families.
  */
 export class Rtnetlink implements Disposable {
   readonly #connection: NetlinkConnection;
@@ -129,7 +132,10 @@ export class Rtnetlink implements Disposable {
   addresses(filter: { readonly link?: number; readonly family?: Family } = {}): Address[] {
     return this.#connection.dump(dumpAddresses(filter), (message) => {
       const address = readAddress(message);
-      return filter.link === undefined || address?.link === filter.link ? address : undefined;
+      const family = filter.family ?? address?.cidr.family;
+      return address !== undefined && address.cidr.family === family && isWanted(filter.link, address.link)
+        ? address
+        : undefined;
     });
   }
 
@@ -150,7 +156,11 @@ export class Rtnetlink implements Disposable {
     try {
       return this.#connection.dump(dumpRoutes(filter), (message) => {
         const route = readRoute(message);
-        return route === undefined || route.cloned ? undefined : route;
+        if (route === undefined || route.cloned || route.family !== filter.family) return undefined;
+        const { table, link, protocol } = filter;
+        const wanted =
+          isWanted(table, route.table) && isWanted(protocol, route.protocol) && usesLink(route, link);
+        return wanted ? route : undefined;
       });
     } catch (error) {
       if (filter.table !== undefined && hasErrno(error, 'ENOENT')) return [];
@@ -179,7 +189,11 @@ export class Rtnetlink implements Disposable {
   }
 
   neighbours(filter: { readonly link?: number; readonly family: Family }): Neighbour[] {
-    return this.#connection.dump(dumpNeighbours(filter), readNeighbour);
+    return this.#connection.dump(dumpNeighbours(filter), (message) => {
+      const neighbour = readNeighbour(message);
+      if (neighbour === undefined || neighbour.ip.family !== filter.family) return undefined;
+      return isWanted(filter.link, neighbour.link) ? neighbour : undefined;
+    });
   }
 
   addNeighbour(spec: NeighbourSpec): void {
@@ -233,4 +247,13 @@ export class Rtnetlink implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function isWanted(filter: number | undefined, value: number): boolean {
+  return filter === undefined || filter === value;
+}
+
+function usesLink(route: Route, link: number | undefined): boolean {
+  if (link === undefined || route.link === link) return true;
+  return route.multipath?.some((hop) => hop.link === link) === true;
 }

@@ -5,8 +5,6 @@ import { NLM_F, type NetlinkMessage, type NetlinkRequest } from '#netlink/messag
 import { familyNumber, familyOf, NUD, RTM } from './constants.ts';
 import { NEIGHBOUR_HEADER, neighbourTable, readNeighbourHeader, writeNeighbourHeader } from './ndmsg.ts';
 
-export type { FdbEntry, FdbSpec } from './fdb.ts';
-
 /** An ARP or neighbour discovery entry. */
 export interface Neighbour {
   readonly link: number;

@@ -8,7 +8,7 @@ import { familyOf, RTM_F, RTNH_F } from './constants.ts';
 import { ROUTE_HEADER, routeTable, type NextHop, type RouteMetrics } from './route/table.ts';
 
 export type { NextHop, RouteMetrics } from './route/table.ts';
-export type { RouteDestination, RouteSpec } from './route/request.ts';
+export type { RouteSpec } from './route/request.ts';
 
 /** A route as the kernel describes it (RTM_NEWROUTE). */
 export interface Route {
