@@ -8,7 +8,7 @@ const sources = (dir) =>
 
 const tool = (name, file) => [bunPath(), '--bun', `${root}node_modules/${name}/${file}`];
 const steps = [
-  ['format', [bunPath(), 'fmt', '--check', 'src', 'test', 'scripts']],
+  ['format', [bunPath(), 'fmt', '--no-script', '--check', 'src', 'test', 'scripts']],
   ['lint', [...tool('oxlint', 'bin/oxlint'), '--deny-warnings', 'src', 'test', 'scripts']],
   ['types', [...tool('typescript', 'bin/tsc'), '-p', '.']],
   ['dead code', [...tool('knip', 'bin/knip.js'), '--no-progress', '--treat-config-hints-as-errors']],

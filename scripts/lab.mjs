@@ -6,6 +6,8 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { root } from './bun.mjs';
 
+/** util-linux's. */
+const UNSHARE = 'unshare';
 const flannelctl = `${root}dist/bin/flannelctl`;
 
 /** Exit code of a finished child: 128 + signal as a shell has it. */
@@ -93,13 +95,13 @@ function runWithoutRoot(args) {
     return run([...enter, flannelctl, 'lab', ...args]);
   }
   if (!starts(args)) return run([flannelctl, 'lab', ...args]);
-  const tried = spawnSync('unshare', ['-Urnm', 'true'], { encoding: 'utf8' });
+  const tried = spawnSync(UNSHARE, ['-Urnm', 'true'], { encoding: 'utf8' });
   if (tried.error || tried.status !== 0) {
     console.error(`lab: needs root, or user namespaces for ordinary users: ${whyNot(tried.stderr ?? '')}`);
     return 1;
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const code = run(['unshare', '-Urnm', flannelctl, 'lab', ...args]);
+  const code = run([UNSHARE, '-Urnm', flannelctl, 'lab', ...args]);
   try {
     rmdirSync(folder);
   } catch {
@@ -114,7 +116,7 @@ if (process.exitCode === 0) {
   // Ctrl-C goes to the whole process group: the lab cleans up, this process waits for it.
   for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
   process.exitCode =
-    process.getuid() === 0 && spawnSync('unshare', ['-nm', 'true']).status === 0
+    process.getuid() === 0 && spawnSync(UNSHARE, ['-nm', 'true']).status === 0
       ? codeOf(spawnSync(flannelctl, ['lab', ...args], { stdio: 'inherit' }), flannelctl)
       : runWithoutRoot(args);
 }

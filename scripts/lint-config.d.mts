@@ -1,0 +1,2 @@
+/** The lint configuration that enforces layers.json. */
+export function lintConfig(): unknown;
