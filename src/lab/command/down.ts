@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { hasErrno } from '#base/errors.ts';
+import { refuseForeign } from '../state/owner.ts';
 import { killLabProcesses } from '../process/processes.ts';
 import type { Screen } from '../report/screen.ts';
 import { labPaths, type LabPaths } from '../state/paths.ts';
@@ -9,6 +10,7 @@ export function down(name: string, screen: Screen): void {
   const paths = labPaths(name, process.env);
   const start = performance.now();
   const there = existsSync(paths.folder);
+  refuseForeign(paths);
   const killed = removeLab(paths);
   const took = ((performance.now() - start) / 1000).toFixed(2);
   if (!there && killed === 0) {

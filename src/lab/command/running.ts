@@ -1,12 +1,14 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { FlannelError } from '#base/errors.ts';
 import { isLabProcess } from '../process/processes.ts';
+import { refuseForeign } from '../state/owner.ts';
 import { labPaths } from '../state/paths.ts';
 import { readState, type LabState } from '../state/state.ts';
 
 /** The state of a lab that runs; an error that says what to do when it does not. */
 export function runningLab(name: string): LabState {
   const paths = labPaths(name, process.env);
+  refuseForeign(paths);
   const state = readState(paths.state);
   const flag = name === 'lab' ? '' : ` --name ${name}`;
   if (state === undefined) {

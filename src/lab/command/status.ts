@@ -1,11 +1,10 @@
-import { FlannelError } from '#base/errors.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import { openNetns } from '../process/places.ts';
 import type { Column } from '../report/table.ts';
 import type { Screen } from '../report/screen.ts';
 import { table } from '../report/table.ts';
 import { leasedSubnet } from '../serve/readiness.ts';
-import type { LabState, NodeState } from '../state/state.ts';
+import type { NodeState } from '../state/state.ts';
 import { runningLab } from './running.ts';
 
 const NODE_COLUMNS: readonly Column[] = [
@@ -33,17 +32,7 @@ export function status(name: string, screen: Screen): number {
   screen.lines(
     table([{ title: 'pod' }, { title: 'address' }, { title: 'node' }, { title: 'container' }], pods),
   );
-  screen.line();
-  screen.line(
-    `a shell on a node: nsenter -t ${holderOf(state).pid} -n -m   (that is ${holderOf(state).name})`,
-  );
   return 0;
-}
-
-function holderOf(state: LabState): NodeState {
-  const [node] = state.nodes;
-  if (node === undefined) throw new FlannelError('bug', 'the lab has no node');
-  return node;
 }
 
 function nodeRow(node: NodeState): string[] {

@@ -2,11 +2,12 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync
 import { systemClock } from '#base/clock.ts';
 import { FlannelError, hasErrno, isExists } from '#base/errors.ts';
 import { tryLockExclusive } from '#ffi/file.ts';
-import { isLabProcess } from '../process/processes.ts';
+import { isLabProcess, labProcesses } from '../process/processes.ts';
 import { innerArgv, labEnvironment } from '../process/run.ts';
 import type { Screen } from '../report/screen.ts';
 import { parseProgress, type ProgressEvent } from '../serve/progress.ts';
 import type { ServeOptions } from '../serve/main.ts';
+import { refuseWithoutRoot } from '../state/owner.ts';
 import { labPaths, type LabPaths } from '../state/paths.ts';
 import { readState } from '../state/state.ts';
 import { removeLab } from './down.ts';
@@ -24,6 +25,7 @@ export interface StartedLab {
 /** Starts the lab process, or says that a lab of this name runs already. */
 export function startLab(options: UpOptions, screen: Screen): StartedLab {
   const paths = labPaths(options.name, process.env);
+  refuseWithoutRoot(paths);
   const traffic = trafficFor(options);
   if (options.traffic === 'auto' && traffic === 'nftables')
     screen.line('iptables-restore is not installed: the nodes use nftables');
@@ -51,7 +53,7 @@ function claim<T>(paths: LabPaths, start: () => T): T {
   const lock = openSync(paths.root, 'r');
   try {
     if (!tryLockExclusive(lock))
-      throw new FlannelError('operator', 'another `lab up` or `lab down` is at work', {
+      throw new FlannelError('operator', 'another `lab up` is at work', {
         cure: 'Wait for it and try again',
       });
     if (existsSync(paths.folder)) {
@@ -69,11 +71,12 @@ function claim<T>(paths: LabPaths, start: () => T): T {
   }
 }
 
+/** A lab whose process lives, or has just been started and has not written its state yet. */
 function refuseRunning(paths: LabPaths): void {
-  const state = existsSync(paths.state) ? readState(paths.state) : undefined;
-  if (state === undefined || !isLabProcess(state.pid, paths.folder)) return;
+  const pid = existsSync(paths.state) ? readState(paths.state)?.pid : labProcesses(paths.folder)[0];
+  if (pid === undefined || !isLabProcess(pid, paths.folder)) return;
   const name = paths.name === 'lab' ? '' : ` --name ${paths.name}`;
-  throw new FlannelError('operator', `lab "${paths.name}" is already running (process ${state.pid})`, {
+  throw new FlannelError('operator', `lab "${paths.name}" is already running (process ${pid})`, {
     cure: `Use it, end it with \`flannelctl lab down${name}\`, or start another with --name`,
   });
 }

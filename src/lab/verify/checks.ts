@@ -23,6 +23,8 @@ export interface Expectation extends Question {
 }
 
 export interface Check {
+  /** Which part of the Kubernetes network model it proves. */
+  readonly part: string;
   readonly title: string;
   /** What the evidence shows, e.g. `no NAT`. */
   readonly meaning: string;
@@ -97,7 +99,7 @@ function podsOfOneNode({ nodes, pods }: Cluster): Check {
       own.filter((to) => to !== from).flatMap((to) => both({ from, to, seen: from.pod.ip })),
     );
   });
-  return { title: 'pod ↔ pod on one node', meaning: 'no NAT', expectations };
+  return { part: 'requirement 1', title: 'pod ↔ pod on one node', meaning: 'no NAT', expectations };
 }
 
 /** Ordered pairs of nodes. */
@@ -120,7 +122,12 @@ function podsAcrossNodes({ nodes, pods }: Cluster): Check {
       firstPod(pods, b).flatMap((to) => both({ from, to, seen: from.pod.ip })),
     ),
   );
-  return { title: 'pod ↔ pod across nodes', meaning: 'no NAT', expectations };
+  return {
+    part: 'requirement 1, behaviour 2',
+    title: 'pod ↔ pod across nodes',
+    meaning: 'no NAT',
+    expectations,
+  };
 }
 
 function nodeToItsPods({ nodes, pods }: Cluster): Check {
@@ -129,14 +136,19 @@ function nodeToItsPods({ nodes, pods }: Cluster): Check {
       .filter((pod) => pod.node.name === from.name)
       .flatMap((to) => both({ from, to, seen: bridgeAddress(from) })),
   );
-  return { title: 'node → its own pods', meaning: 'from cni0, no NAT', expectations };
+  return { part: 'requirement 2', title: 'node → its own pods', meaning: 'from cni0, no NAT', expectations };
 }
 
 function hostToRemotePods({ nodes, pods }: Cluster): Check {
   const expectations = pairs(nodes).flatMap(([from, b]) =>
     firstPod(pods, b).flatMap((to) => both({ from, to, seen: vtepAddress(from.node.podCidr) })),
   );
-  return { title: 'host network → pods of other nodes', meaning: 'from flannel.1, no NAT', expectations };
+  return {
+    part: 'requirement 3',
+    title: 'host network → pods of other nodes',
+    meaning: 'from flannel.1, no NAT',
+    expectations,
+  };
 }
 
 /** By the node's overlay address nothing is translated; by its own address flannel's rule 4 holds, as for the world. */
@@ -148,6 +160,7 @@ function remotePodsToHost({ nodes, pods }: Cluster): Check {
     ]),
   );
   return {
+    part: 'requirement 3',
     title: 'pod → host network of other nodes',
     meaning: 'no NAT to its overlay address; masqueraded to its own, which lies outside the pod network',
     expectations,
@@ -158,7 +171,7 @@ function loopback({ pods }: Cluster): Check {
   const expectations = pods.flatMap((pod) =>
     both({ from: pod, to: pod, seen: '127.0.0.1', host: '127.0.0.1' }),
   );
-  return { title: 'loopback inside a pod', meaning: '127.0.0.1', expectations };
+  return { part: 'behaviour 1', title: 'loopback inside a pod', meaning: '127.0.0.1', expectations };
 }
 
 /** What the endpoint sees of a packet that `node` masquerades: its address on the way there. */
@@ -179,7 +192,12 @@ function clusterService({ nodes, pods, endpoint }: Cluster): Check {
     ...pods.filter((pod) => pod !== endpoint).map((pod) => ask(pod, pod.pod.ip, true)),
     ...nodes.map((node) => ask(node, masqueradedBy(node, endpoint), false)),
   ];
-  return { title: 'cluster service', meaning: `${SERVICE_IP} leads to ${endpoint.name}`, expectations };
+  return {
+    part: 'behaviour 3',
+    title: 'cluster service',
+    meaning: `${SERVICE_IP} leads to ${endpoint.name}`,
+    expectations,
+  };
 }
 
 function nodePort({ nodes, world, endpoint }: Cluster): Check {
@@ -191,14 +209,24 @@ function nodePort({ nodes, world, endpoint }: Cluster): Check {
     untranslated: false,
     request: { proto: 'tcp', host: node.node.ip, port: NODE_PORT, bytes: SEGMENTS },
   }));
-  return { title: 'outside world → node port', meaning: `leads to ${endpoint.name}`, expectations };
+  return {
+    part: 'behaviour 4',
+    title: 'outside world → node port',
+    meaning: `leads to ${endpoint.name}`,
+    expectations,
+  };
 }
 
 function outsideWorld({ pods, world }: Cluster): Check {
   const expectations = pods.flatMap((from) =>
     both({ from, to: world, seen: from.node.ip, untranslated: false, host: WORLD_IP }),
   );
-  return { title: 'pod → outside world', meaning: "masqueraded to the node's address", expectations };
+  return {
+    part: 'the way out',
+    title: 'pod → outside world',
+    meaning: "masqueraded to the node's address",
+    expectations,
+  };
 }
 
 /** cni0's: the first usable address of the node's range. */

@@ -3,6 +3,7 @@ import type { Check, Expectation } from './checks.ts';
 
 /** A check with what came of it. */
 export interface Verdict {
+  readonly part: string;
   readonly title: string;
   readonly ok: boolean;
   /** One line for the table. */
@@ -20,6 +21,7 @@ export function judge(check: Check, results: readonly ProbeResult[]): Verdict {
   const total = check.expectations.length;
   const good = `${total - failures.length} of ${total}`;
   return {
+    part: check.part,
     title: check.title,
     ok: failures.length === 0 && total > 0,
     evidence: `${good}: ${example(check, results)} (${check.meaning})`,

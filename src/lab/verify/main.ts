@@ -12,13 +12,15 @@ import { judgeRanges, readRanges } from './ranges.ts';
 /** Failures shown below the table, per check. */
 const SHOWN = 5;
 
+const COLUMNS = ['', 'network model', 'check', 'evidence'].map((title) => ({ title }));
+
 /** `lab verify`: the table of all checks; 0 when every one held. */
 export async function verify(name: string, screen: Screen): Promise<number> {
   const start = performance.now();
   const verdicts = await runChecks(runningLab(name));
   const mark = (ok: boolean) => (ok ? screen.paint('green', 'ok') : screen.paint('red', 'FAIL'));
-  const rows = verdicts.map(({ ok, title, evidence }) => [mark(ok), title, evidence]);
-  screen.lines(table([{ title: '' }, { title: 'check' }, { title: 'evidence' }], rows));
+  const rows = verdicts.map(({ ok, part, title, evidence }) => [mark(ok), part, title, evidence]);
+  screen.lines(table(COLUMNS, rows));
   for (const { title, failures } of verdicts) {
     for (const failure of failures.slice(0, SHOWN))
       screen.line(screen.paint('red', `  ${title}: ${failure}`));
@@ -45,5 +47,11 @@ export async function runChecks(state: LabState): Promise<Verdict[]> {
     at += check.expectations.length;
     return judge(check, own);
   });
-  return [...verdicts, judgeRanges(readRanges(state))];
+  return [...verdicts, judgeRanges(readRanges(state))].toSorted((a, b) => order(a) - order(b));
+}
+
+/** Requirements, then behaviours, then the rest; within a part the order of the plan. */
+function order({ part }: Verdict): number {
+  const match = /^(requirement|behaviour) (\d)/.exec(part);
+  return match === null ? 100 : Number(match[2]) + (match[1] === 'behaviour' ? 10 : 0);
 }

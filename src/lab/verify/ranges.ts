@@ -47,6 +47,7 @@ export function judgeRanges(ranges: readonly NodeRange[]): Verdict {
       if (Cidr.parse(network).overlaps(Cidr.parse(other))) failures.push(`${network} overlaps ${other}`);
   const shown = subnets.slice(0, 3).map(({ node, cidr }) => `${node} ${cidr.network()}`);
   return {
+    part: 'requirement 4',
     title: TITLE,
     ok: failures.length === 0 && subnets.length > 0,
     evidence: `pods ${[...networks].join(', ')}, services ${SERVICE_NETWORK}, underlay ${UNDERLAY}; ${shown.join(', ')}`,
