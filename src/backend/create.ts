@@ -1,12 +1,21 @@
 import { ConfigError } from '#base/errors.ts';
-import { BACKEND_TYPES } from '#subnet/config.ts';
+import { BACKEND_TYPES, type NetworkConfig } from '#subnet/config.ts';
 import type { Backend, BackendContext } from './backend.ts';
-import { createVxlan } from './vxlan.ts';
+import { createVxlan, readVxlanOptions } from './vxlan.ts';
 
-/** The backend that the configuration names. Throws for one that this build does not have. */
+/** The backend that the configuration names. Throws ConfigError as `checkBackend` does. */
 export function createBackend(context: BackendContext): Backend {
-  const { type, path } = context.config.backend;
-  if (type === 'vxlan') return createVxlan(context);
+  checkBackend(context.config);
+  return createVxlan(context);
+}
+
+/** Throws ConfigError for a backend that this build does not have, and for options that it does not take. */
+export function checkBackend(config: NetworkConfig): void {
+  const { type, path } = config.backend;
+  if (type === 'vxlan') {
+    readVxlanOptions(config);
+    return;
+  }
   const known = BACKEND_TYPES.includes(type);
   throw new ConfigError(
     `${path}Type`,

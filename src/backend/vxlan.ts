@@ -1,15 +1,20 @@
+import { ConfigError } from '#base/errors.ts';
 import { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
 import type { Ip } from '#net/ip.ts';
 import { Mac } from '#net/mac.ts';
 import type { Entry, VxlanLink } from '#host/plan.ts';
 import { readBackendOptions } from '#subnet/backend-options.ts';
+import type { NetworkConfig } from '#subnet/config.ts';
 import type { FamilyLease, Lease } from '#subnet/lease.ts';
 import type { Backend, BackendContext, PeerPlan } from './backend.ts';
 import { parseVtepMac, renderVxlanData } from './vxlan-data.ts';
 
 /** Outer IP, UDP, VXLAN and inner Ethernet header, bytes (RFC 7348 section 5). */
 const OVERHEAD: Readonly<Record<Family, number>> = { ipv4: 50, ipv6: 70 };
+
+/** The smallest MTU that the family works with, bytes (RFC 791; RFC 8200 section 5). */
+const LEAST_MTU: Readonly<Record<Family, number>> = { ipv4: 68, ipv6: 1280 };
 
 /** The kernel's own default port, not IANA's 4789 (`drivers/net/vxlan`, module parameter udp_port). */
 const DEFAULT_PORT = 8472;
@@ -28,10 +33,15 @@ export function vxlanName(family: Family, vni: number): string {
   return family === 'ipv4' ? `flannel.${vni}` : `flannel-v6.${vni}`;
 }
 
+/** The backend's options out of the configuration. Throws ConfigError naming key and value. */
+export function readVxlanOptions(config: NetworkConfig) {
+  return readBackendOptions(config.backend, SCHEMA);
+}
+
 /** The VXLAN backend: a VTEP per family; per peer a neighbour, an FDB entry and a route. */
 export function createVxlan(context: BackendContext): Backend {
   const { config, external, own } = context;
-  const { options, warnings } = readBackendOptions(config.backend, SCHEMA);
+  const { options, warnings } = readVxlanOptions(config);
   const outerMtu = options.MTU === 0 ? external.mtu : options.MTU;
   const links = new Map<Family, VxlanLink>();
   const backendData: Partial<Record<Family, string>> = {};
@@ -41,6 +51,7 @@ export function createVxlan(context: BackendContext): Backend {
     if (subnet === undefined || local === undefined) continue;
     const name = vxlanName(family, options.VNI);
     const mac = ownMac(context, { family, name });
+    const mtu = innerMtu(outerMtu, { family, path: config.backend.path, fromOptions: options.MTU !== 0 });
     links.set(family, {
       name,
       vni: options.VNI,
@@ -49,7 +60,7 @@ export function createVxlan(context: BackendContext): Backend {
       parent: external.name,
       learning: options.Learning,
       gbp: options.GBP,
-      mtu: outerMtu - OVERHEAD[family],
+      mtu,
       mac,
       addresses: [new Cidr(subnet.first(), subnet.ip.bits)],
     });
@@ -64,6 +75,21 @@ export function createVxlan(context: BackendContext): Backend {
     warnings,
     peer: (lease) => planPeer(lease, { context, links, directRouting: options.DirectRouting }),
   };
+}
+
+/** The device's MTU. Throws ConfigError when the family cannot live with what is left. */
+function innerMtu(
+  outer: number,
+  where: { readonly family: Family; readonly path: string; readonly fromOptions: boolean },
+): number {
+  const { family, path, fromOptions } = where;
+  const inner = outer - OVERHEAD[family];
+  const least = LEAST_MTU[family];
+  if (inner >= least) return inner;
+  const source = fromOptions ? String(outer) : `${outer} (of the external interface)`;
+  throw new ConfigError(`${path}MTU`, `${source} leaves ${inner} bytes for ${family} in the overlay`, {
+    cure: `Use an MTU of at least ${least + OVERHEAD[family]}, or set another Backend.MTU`,
+  });
 }
 
 /** The MAC of an earlier run, so that peers need not learn another: annotation, then device, then a new one. */

@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { describe, FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Backend, ExternalInterface } from '#backend/backend.ts';
-import { createBackend } from '#backend/create.ts';
+import { checkBackend, createBackend } from '#backend/create.ts';
 import { FileDirectRoutes } from '#host/direct-routes.ts';
 import { NetlinkKernel } from '#host/netlink-kernel.ts';
 import { planOf, Reconciler, type PassReport } from '#host/reconcile.ts';
@@ -78,6 +78,7 @@ export class Agent {
     const restart = new AbortController();
     const stop = AbortSignal.any([signal, restart.signal]);
     const config = await readNetworkConfig(options.flags['net-config-path'], log);
+    checkBackend(config);
     const onWait = (reason: string) => this.#waiting(reason);
     const onOwnChange = (record: OwnRecord) => restart.abort(new SubnetChanged(record));
     this.#waiting('waiting for the API server');

@@ -13,6 +13,7 @@ import type { Ip } from '#net/ip.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 import { RTN, RT_TABLE } from '#rtnetlink/constants.ts';
 import type { PerFamily } from '#subnet/lease.ts';
+import { PUBLIC_IP } from './options.ts';
 
 export interface ExternalOptions {
   readonly rtnetlink: Rtnetlink;
@@ -49,12 +50,16 @@ export async function findExternalInterface(options: ExternalOptions): Promise<E
 }
 
 function publicAddresses(options: ExternalOptions, addresses: PerFamily<Ip>): PerFamily<Ip> {
-  const names: Record<Family, string> = { ipv4: '--public-ip', ipv6: '--public-ipv6' };
   const found: Partial<Record<Family, Ip>> = {};
   for (const family of options.choice.families) {
     const own = addresses[family];
     const annotation = options.annotated[family];
-    const ip = publicAddress(options.publicIp[family], { name: names[family], family, annotation, own });
+    const ip = publicAddress(options.publicIp[family], {
+      name: `--${PUBLIC_IP[family]}`,
+      family,
+      annotation,
+      own,
+    });
     if (ip !== undefined) found[family] = ip;
   }
   return found;

@@ -1,4 +1,6 @@
 import { ConfigError } from '#base/errors.ts';
+import { checkChoice, publicAddress } from '#host/external-interface.ts';
+import { FAMILIES } from '#net/family.ts';
 import type { FlagValues } from './flag-table.ts';
 
 /** What the agent runs with. */
@@ -7,7 +9,10 @@ export interface AgentOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Checks what no single flag can say. Throws ConfigError. */
+/** The flag with the published address of a family. */
+export const PUBLIC_IP = { ipv4: 'public-ip', ipv6: 'public-ipv6' } as const;
+
+/** Checks what the syntax of flags does not say, before anything is waited for. Throws ConfigError. */
 export function checkOptions({ flags }: AgentOptions): void {
   if (!flags['kube-subnet-mgr']) {
     throw new ConfigError(
@@ -20,5 +25,10 @@ export function checkOptions({ flags }: AgentOptions): void {
   }
   for (const name of ['subnet-file', 'net-config-path'] as const) {
     if (flags[name] === '') throw new ConfigError(`--${name}`, 'is empty; it takes the path of a file');
+  }
+  checkChoice({ ifaceRegex: flags['iface-regex'], canReach: flags['iface-can-reach'] });
+  for (const family of FAMILIES) {
+    const name = PUBLIC_IP[family];
+    publicAddress(flags[name], { name: `--${name}`, family, annotation: undefined, own: undefined });
   }
 }

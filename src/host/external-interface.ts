@@ -1,4 +1,4 @@
-import { ConfigError, FlannelError } from '#base/errors.ts';
+import { ConfigError } from '#base/errors.ts';
 import type { Family } from '#net/family.ts';
 import { Ip } from '#net/ip.ts';
 import type { Address } from '#rtnetlink/address.ts';
@@ -94,14 +94,7 @@ function byNameOrIp(view: InterfaceView, wanted: string): Candidate[] {
 }
 
 function byRegex(view: InterfaceView, pattern: string): Candidate[] {
-  let regex: RegExp;
-  try {
-    regex = new RegExp(pattern);
-  } catch (error) {
-    throw new ConfigError('--iface-regex', `${JSON.stringify(pattern)} is not a regular expression`, {
-      cause: error,
-    });
-  }
+  const regex = regexOf(pattern);
   const reason = `--iface-regex=${pattern}`;
   const found: Candidate[] = [];
   for (const address of view.addresses) {
@@ -113,11 +106,30 @@ function byRegex(view: InterfaceView, pattern: string): Candidate[] {
   return found;
 }
 
-function byReach(view: InterfaceView, target: string): Candidate[] {
-  const ip = Ip.tryParse(target);
+function regexOf(pattern: string): RegExp {
+  try {
+    return new RegExp(pattern);
+  } catch (error) {
+    const what = `${JSON.stringify(pattern)} is not a regular expression`;
+    throw new ConfigError('--iface-regex', what, { cause: error });
+  }
+}
+
+function targetOf(text: string): Ip {
+  const ip = Ip.tryParse(text);
   if (ip === undefined)
-    throw new ConfigError('--iface-can-reach', `${JSON.stringify(target)} is not an IP address`);
-  const index = view.linkTo(ip);
+    throw new ConfigError('--iface-can-reach', `${JSON.stringify(text)} is not an IP address`);
+  return ip;
+}
+
+/** Throws ConfigError for flags that can never match. */
+export function checkChoice(choice: Pick<InterfaceChoice, 'ifaceRegex' | 'canReach'>): void {
+  for (const pattern of choice.ifaceRegex) regexOf(pattern);
+  if (choice.canReach !== '') targetOf(choice.canReach);
+}
+
+function byReach(view: InterfaceView, target: string): Candidate[] {
+  const index = view.linkTo(targetOf(target));
   const link = view.links.find((candidate) => candidate.index === index);
   return link === undefined ? [] : [{ link, reason: `--iface-can-reach=${target}` }];
 }
@@ -167,6 +179,6 @@ export function publicAddress(
     throw new ConfigError(options.name, `${JSON.stringify(flag)} is not an ${options.family} address`);
   }
   if (ip.isUnspecified() || ip.isMulticast())
-    throw new FlannelError('operator', `${options.name}: ${ip} is no node's address`);
+    throw new ConfigError(options.name, `${ip} is no node's address`);
   return ip;
 }

@@ -90,6 +90,7 @@ export class FakeKernel implements KernelPort {
         return this.#addAddress(op.link, op.cidr);
       case 'delete-address': {
         const index = this.#index(op.link);
+        if (index === undefined) return 'ENODEV';
         const kept = this.#addresses.filter((entry) => entry.link !== index || !entry.cidr.equals(op.cidr));
         if (kept.length === this.#addresses.length) return 'EADDRNOTAVAIL';
         this.#addresses = kept;
@@ -180,14 +181,18 @@ export class FakeKernel implements KernelPort {
         return undefined;
       }
       case 'fdb': {
-        const kept = this.#fdb.filter((other) => other.link !== link || !other.mac.equals(entry.mac));
-        if (kept.length === this.#fdb.length) return 'ENOENT';
-        this.#fdb = kept;
+        const there = this.#fdb.find((other) => other.link === link && other.mac.equals(entry.mac));
+        if (there === undefined) return 'ENOENT';
+        // As the kernel (`drivers/net/vxlan`, __vxlan_fdb_delete): another destination is left there without a word.
+        if (there.dst?.equals(entry.dst) === true) this.#fdb = this.#fdb.filter((other) => other !== there);
         return undefined;
       }
       case 'route': {
         const kept = this.#routes.filter(
-          (other) => other.link !== link || other.dst === undefined || !other.dst.equals(entry.dst),
+          (other) =>
+            other.link !== link ||
+            other.dst?.equals(entry.dst) !== true ||
+            other.gateway?.equals(entry.gateway) !== true,
         );
         if (kept.length === this.#routes.length) return 'ESRCH';
         this.#routes = kept;

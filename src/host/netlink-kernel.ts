@@ -26,8 +26,11 @@ import type {
   KernelOp,
   KernelPort,
 } from './kernel.ts';
-import type { Entry, VxlanLink } from './plan.ts';
+import type { Entry, RouteEntry, VxlanLink } from './plan.ts';
 import { setLinkSysctl } from './sysctl.ts';
+
+/** IP6_RT_PRIO_USER (`linux/ipv6_route.h`): what a route without a priority gets. */
+const IPV6_PRIORITY = 1024;
 
 /** The kernel port over rtnetlink, for the network namespace that `rtnetlink` was opened in. */
 export class NetlinkKernel implements KernelPort {
@@ -90,14 +93,24 @@ export class NetlinkKernel implements KernelPort {
       // A link's index is known only once the requests before it are done.
       if (request === undefined || op.op === 'create-vxlan' || op.op === 'delete-link') {
         flush();
-        if (request === undefined)
-          results.push(new NetlinkError(op.op, ERRNO.ENODEV, { message: 'the link is not there' }));
+        if (request === undefined) results.push(gone(op.op));
         else this.links();
       }
       if (op.op === 'create-vxlan') results.push(explain(results.pop(), op.link));
     }
     flush();
+    for (const [at, op] of ops.entries())
+      if (isMisled(op, results[at])) results[at] = this.#putAnew(op.entry);
     return results;
+  }
+
+  /** Puts a route in two steps: what is at its place with our priority goes first. */
+  #putAnew(route: RouteEntry): ErrnoError | undefined {
+    const link = this.#index(route.link);
+    if (link === undefined) return gone('put');
+    const { dst } = route;
+    const old = deleteRoute({ dst, priority: IPV6_PRIORITY });
+    return this.#rtnetlink.apply([old, entryRequest(route, link, 'put')])[1];
   }
 
   /** Undefined when the link that the change is about does not exist. */
@@ -134,6 +147,22 @@ export class NetlinkKernel implements KernelPort {
     if (!this.#indices.has(name)) this.links();
     return this.#indices.get(name);
   }
+}
+
+function gone(what: string): NetlinkError {
+  return new NetlinkError(what, ERRNO.ENODEV, { message: 'the link is not there' });
+}
+
+/**
+ * IPv6 refuses an onlink gateway that another device's route leads to (`net/ipv6/route.c`, ip6_route_check_nh_onlink).
+ * Our gateways lie inside their route's destination, so a route that leads elsewhere cannot be replaced in one step.
+ */
+function isMisled(
+  op: KernelOp,
+  error: ErrnoError | undefined,
+): op is { readonly op: 'put'; readonly entry: RouteEntry } {
+  if (op.op !== 'put' || op.entry.type !== 'route' || op.entry.dst.family !== 'ipv6') return false;
+  return op.entry.onlink && hasErrno(error, 'EINVAL');
 }
 
 function entryRequest(entry: Entry, link: number, op: 'put' | 'remove'): NetlinkRequest {

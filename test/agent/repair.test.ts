@@ -62,6 +62,16 @@ const DAMAGES: readonly (readonly [string, readonly string[], string])[] = [
     'route 10.244.2.0/24',
   ],
   [
+    'IPv6 route sent elsewhere',
+    ['ip', '-6', 'route', 'replace', '2001:cafe:42:2::/64', 'via', 'fd50::1', 'dev', 'eth0'],
+    'route 2001:cafe:42:2::/64',
+  ],
+  [
+    'IPv6 route into a black hole',
+    ['ip', '-6', 'route', 'replace', 'blackhole', '2001:cafe:42:2::/64'],
+    'route 2001:cafe:42:2::/64',
+  ],
+  [
     'neighbour deleted',
     ['ip', 'neigh', 'del', '10.244.2.0', 'dev', 'flannel.1'],
     'neighbour 10.244.2.0 lladdr ba:35:f7:c1:34:9a dev flannel.1 missing',
@@ -169,7 +179,7 @@ describeInNetns(
       await using world = await AgentWorld.create({ netConf: golden('vxlan-iptables/net-conf.json') });
       world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
       await using agent = await world.startReady(['--iptables-resync=1']);
-      const saved = () => ({ ...rulesText(), nft: '' });
+      const saved = (): Record<string, string> => ({ ...rulesText(), nft: '' });
       const sound = saved();
       expect(sound['iptables-save']).toContain('FLANNEL-FWD');
       const damages = [
