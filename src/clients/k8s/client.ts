@@ -46,7 +46,7 @@ export interface ListOptions<T> extends GetOptions {
 
 export interface List<T> {
   readonly items: T[];
-  /** Where a watch goes on. */
+  /** Where a watch goes on; empty when the server did not say. */
   readonly resourceVersion: string;
 }
 
@@ -56,6 +56,7 @@ export type WatchEvent = {
 };
 
 export interface WatchOptions extends GetOptions {
+  /** Of the list; empty: from now on, everything there is first. */
   readonly resourceVersion: string;
   readonly onEvent: (event: WatchEvent) => void;
   /** Called when the server accepted the watch, and whenever bytes arrive. */
@@ -178,25 +179,21 @@ class FetchKubeClient implements KubeClient {
     });
     const meta = property(root, 'metadata');
     const resourceVersion = property(meta, 'resourceVersion');
-    if (
-      property(root, 'items') === undefined ||
-      typeof resourceVersion !== 'string' ||
-      resourceVersion === ''
-    ) {
-      const name = describeRequest(request, this.server);
-      throw new FlannelError('api', `${name}: the answer is not a list with a resourceVersion`);
+    if (property(root, 'items') === undefined) {
+      throw new FlannelError('api', `${describeRequest(request, this.server)}: the answer is not a list`);
     }
     const token = property(meta, 'continue');
-    return { token: typeof token === 'string' ? token : '', resourceVersion };
+    // Every API server gives a version; a proxy or a stand-in that does not is still good for a watch from now on.
+    return { token: textOf(token), resourceVersion: textOf(resourceVersion) };
   }
 
   async watch(path: string, options: WatchOptions): Promise<void> {
     const query = new URLSearchParams({
       watch: 'true',
       allowWatchBookmarks: 'true',
-      resourceVersion: options.resourceVersion,
       timeoutSeconds: String(300 + Math.floor(this.#options.random() * 300)),
     });
+    if (options.resourceVersion !== '') query.set('resourceVersion', options.resourceVersion);
     const request = { method: 'GET', path: `${path}?${query}` } as const;
     const selection = members({ type: ALL, object: orStatus(options.select) });
     const name = `watch of ${path}`;
@@ -287,4 +284,8 @@ function watchEvent(name: string, value: unknown): WatchEvent {
 /** `value[key]` of a JSON value; undefined when `value` is no object. */
 function property(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
