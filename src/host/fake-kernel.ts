@@ -24,6 +24,11 @@ export class FakeKernel implements KernelPort {
   /** Every change asked for, in order. */
   readonly log: KernelOp[] = [];
 
+  /** Answers a change in the kernel's place: an errno, or undefined to let it happen. */
+  refuse: ((op: KernelOp) => ErrnoName | undefined) | undefined;
+  /** The next read of a link's entries gets this answer, once. */
+  failRead: ErrnoName | undefined;
+
   /** A device that is simply there, such as `eth0`. */
   addDevice(name: string, mtu = 1500): HostLink {
     const index = this.#next++;
@@ -43,10 +48,12 @@ export class FakeKernel implements KernelPort {
   }
 
   addresses(link: number): HostAddress[] {
+    this.#mayFail('read addresses');
     return this.#addresses.filter((entry) => entry.link === link);
   }
 
   neighbours(link: number, family: Family): HostNeighbour[] {
+    this.#mayFail('read neighbours');
     return this.#neighbours.filter((entry) => entry.link === link && entry.ip.family === family);
   }
 
@@ -68,7 +75,7 @@ export class FakeKernel implements KernelPort {
   apply(ops: readonly KernelOp[]): (ErrnoError | undefined)[] {
     return ops.map((op) => {
       this.log.push(op);
-      const errno = this.#apply(op);
+      const errno = this.refuse?.(op) ?? this.#apply(op);
       return errno === undefined ? undefined : new ErrnoError(op.op, ERRNO[errno]);
     });
   }
@@ -199,6 +206,12 @@ export class FakeKernel implements KernelPort {
         return undefined;
       }
     }
+  }
+
+  #mayFail(call: string): void {
+    const { failRead } = this;
+    this.failRead = undefined;
+    if (failRead !== undefined) throw new ErrnoError(call, ERRNO[failRead]);
   }
 
   #index(name: string): number | undefined {

@@ -1,0 +1,332 @@
+import { expect, test } from 'bun:test';
+import { createLogger, silentLogger, type Logger } from '#base/log.ts';
+import { Cidr } from '#net/cidr.ts';
+import { Ip } from '#net/ip.ts';
+import { MemoryDirectRoutes } from './direct-routes.ts';
+import type { FakeKernel } from './fake-kernel.ts';
+import { testDirectRoute, testKernel, testLink, testMac, testPeer, testPlan } from './fixtures.ts';
+import type { KernelOp } from './kernel.ts';
+import { describeEntry, type Entry, type HostPlan, type VxlanLink } from './plan.ts';
+import { Reconciler } from './reconcile.ts';
+
+interface Host {
+  readonly kernel: FakeKernel;
+  readonly directRoutes: MemoryDirectRoutes;
+  readonly reconciler: Reconciler;
+}
+
+function host(log: Logger = silentLogger, directRoutes = new MemoryDirectRoutes()): Host {
+  const kernel = testKernel();
+  return { kernel, directRoutes, reconciler: new Reconciler({ kernel, directRoutes, log }) };
+}
+
+/** A host that is as `plan` wants it, with an empty log. */
+function sound(plan: HostPlan): Host {
+  const made = host();
+  expect(made.reconciler.full(plan).errors).toEqual([]);
+  made.kernel.log.length = 0;
+  return made;
+}
+
+const words = (op: KernelOp): string => ('entry' in op ? `${op.op} ${describeEntry(op.entry)}` : op.op);
+const index = (kernel: FakeKernel, name = 'flannel.1') =>
+  kernel.links().find((link) => link.name === name)?.index ?? -1;
+
+const PLAN = testPlan([...testPeer(2), ...testPeer(3)]);
+
+test('from nothing: the device, its address, then neighbours and FDB before routes', () => {
+  const { kernel, reconciler } = host();
+  const report = reconciler.full(PLAN);
+  expect(report.errors).toEqual([]);
+  expect(report.foundCount).toBe(8);
+  const ops = kernel.log.map((op) => ('entry' in op ? op.entry.type : op.op));
+  expect(ops.slice(0, 3)).toEqual(['create-vxlan', 'set-link', 'add-address']);
+  expect(ops.slice(3).sort()).toEqual(['fdb', 'fdb', 'neighbour', 'neighbour', 'route', 'route']);
+  expect(ops.slice(-2)).toEqual(['route', 'route']);
+  expect(kernel.settled).toEqual(['flannel.1']);
+  expect(kernel.links().find(({ name }) => name === 'flannel.1')).toMatchObject({ mtu: 1450, up: true });
+});
+
+test('what is there is adopted without a write', () => {
+  const { kernel, reconciler } = sound(PLAN);
+  expect(reconciler.full(PLAN)).toEqual({ written: 0, found: [], foundCount: 0, errors: [] });
+  expect(kernel.log).toEqual([]);
+  // So it is by another process, which knows nothing.
+  const next = new Reconciler({ kernel, directRoutes: new MemoryDirectRoutes(), log: silentLogger });
+  expect(next.devices(testPlan([])).found).toEqual([]);
+  expect(next.full(PLAN).found).toEqual([]);
+  expect(kernel.log).toEqual([]);
+});
+
+test('devices alone leaves the entries of an earlier run', () => {
+  const { kernel, reconciler } = sound(PLAN);
+  expect(reconciler.devices(testPlan([])).foundCount).toBe(0);
+  expect(kernel.neighbours(index(kernel), 'ipv4')).toHaveLength(2);
+});
+
+const INCOMPATIBLE: readonly (readonly [Partial<VxlanLink>, string])[] = [
+  [{ vni: 7 }, 'VNI 7, not 1'],
+  [{ port: 4789 }, 'port 4789, not 8472'],
+  [{ local: Ip.parse('192.168.50.99') }, 'local 192.168.50.99, not 192.168.50.11'],
+  [{ parent: 'eth1' }, 'another parent than eth0'],
+  [{ learning: true }, 'learning on'],
+  [{ gbp: true }, 'gbp on'],
+];
+
+for (const [change, text] of INCOMPATIBLE) {
+  test(`a device with ${Object.keys(change)[0]} of its own is made anew, with all entries`, () => {
+    const { kernel, reconciler } = host();
+    kernel.addDevice('eth1');
+    const link = testLink(change);
+    kernel.apply([
+      { op: 'create-vxlan', link },
+      { op: 'set-link', name: 'flannel.1', up: true },
+    ]);
+    const old = index(kernel);
+    const report = reconciler.full(PLAN);
+    expect(report.errors).toEqual([]);
+    expect(report.found[0]).toBe(`link flannel.1 has ${text}`);
+    expect(index(kernel)).not.toBe(old);
+    expect(reconciler.full(PLAN).foundCount).toBe(0);
+    expect(kernel.settled).toEqual(['flannel.1']);
+  });
+}
+
+const CHANGEABLE: readonly (readonly [KernelOp, string])[] = [
+  [{ op: 'set-link', name: 'flannel.1', mtu: 1400 }, 'link flannel.1 has MTU 1400, not 1450'],
+  [
+    { op: 'set-link', name: 'flannel.1', mac: testMac(9) },
+    `link flannel.1 has MAC ${testMac(9)}, not ce:13:be:ae:4d:53`,
+  ],
+];
+
+for (const [damage, text] of CHANGEABLE) {
+  test(`${text}: changed in place`, () => {
+    const { kernel, reconciler } = sound(PLAN);
+    const before = index(kernel);
+    kernel.apply([damage]);
+    kernel.log.length = 0;
+    expect(reconciler.full(PLAN).found).toEqual([text]);
+    expect(kernel.log.map(words)).toEqual(['set-link']);
+    expect(index(kernel)).toBe(before);
+    expect(reconciler.full(PLAN).foundCount).toBe(0);
+  });
+}
+
+test('a device that is down is brought up', () => {
+  const { kernel, reconciler } = host();
+  kernel.apply([{ op: 'create-vxlan', link: testLink() }]);
+  expect(reconciler.full(PLAN).found[0]).toBe('link flannel.1 is down');
+  expect(reconciler.full(PLAN).foundCount).toBe(0);
+});
+
+test('a device of another kind in our place is replaced', () => {
+  const { kernel, reconciler } = host();
+  kernel.addDevice('flannel.1');
+  const report = reconciler.full(PLAN);
+  expect(report.found[0]).toBe('link flannel.1 has kind device, not vxlan');
+  expect(report.errors).toEqual([]);
+  expect(reconciler.full(PLAN).foundCount).toBe(0);
+});
+
+test('devices of an earlier configuration go; those of others stay', () => {
+  const { kernel, reconciler } = host();
+  const stale = ['flannel.7', 'flannel-v6.1'];
+  kernel.apply(stale.map((name, at) => ({ op: 'create-vxlan', link: testLink({ name, vni: 7 + at }) })));
+  kernel.apply([{ op: 'create-vxlan', link: testLink({ name: 'vxlan.calico', vni: 4096 }) }]);
+  kernel.addDevice('flannel.9');
+  const report = reconciler.full(PLAN);
+  expect(report.found.slice(0, 2)).toEqual(stale.map((name) => `link ${name} of an earlier configuration`));
+  const names = kernel.links().map(({ name }) => name);
+  expect(names).toEqual(['eth0', 'vxlan.calico', 'flannel.9', 'flannel.1']);
+});
+
+test('addresses: missing ones come, foreign ones go, link-local ones stay', () => {
+  const { kernel, reconciler } = sound(PLAN);
+  const foreign = Cidr.parse('10.9.9.9/24');
+  kernel.apply([
+    { op: 'delete-address', link: 'flannel.1', cidr: Cidr.parse('10.244.1.0/32') },
+    { op: 'add-address', link: 'flannel.1', cidr: foreign },
+    { op: 'add-address', link: 'eth0', cidr: foreign },
+  ]);
+  const report = reconciler.full(PLAN);
+  expect(report.found).toEqual([
+    'address 10.9.9.9/24 on flannel.1 is not planned',
+    'address 10.244.1.0/32 missing on flannel.1',
+  ]);
+  expect(kernel.addresses(index(kernel)).map(({ cidr }) => String(cidr))).toEqual(['10.244.1.0/32']);
+  expect(kernel.addresses(index(kernel, 'eth0'))).toHaveLength(1);
+});
+
+for (const [at, entry] of testPeer(2).entries()) {
+  test(`${entry.type}: missing, wrong and surplus`, () => {
+    const { kernel, reconciler } = sound(PLAN);
+    kernel.apply([{ op: 'remove', entry }]);
+    expect(reconciler.full(PLAN).found).toEqual([`${describeEntry(entry)} missing`]);
+    const wrong: Entry =
+      entry.type === 'neighbour'
+        ? { ...entry, mac: testMac(99) }
+        : entry.type === 'fdb'
+          ? { ...entry, dst: Ip.parse('192.168.50.99') }
+          : { ...entry, gateway: Ip.parse('10.244.2.9') };
+    kernel.apply([{ op: 'put', entry: wrong }]);
+    expect(reconciler.full(PLAN).found).toEqual([`${describeEntry(wrong)} is not as planned`]);
+    const surplus = testPeer(77)[at] ?? entry;
+    kernel.apply([{ op: 'put', entry: surplus }]);
+    kernel.log.length = 0;
+    expect(reconciler.full(PLAN).found).toEqual([`${describeEntry(surplus)} is not planned`]);
+    expect(kernel.log.map(words)).toEqual([`remove ${describeEntry(surplus)}`]);
+    expect(reconciler.full(PLAN).foundCount).toBe(0);
+  });
+}
+
+test("others' routes are neither seen nor touched", () => {
+  const { kernel, reconciler } = sound(PLAN);
+  const link = index(kernel);
+  const common = { gateway: Ip.parse('192.168.50.1'), onlink: false, byKernel: false, priority: undefined };
+  const foreign = [
+    { ...common, dst: Cidr.parse('10.77.0.0/16'), link: index(kernel, 'eth0') },
+    { ...common, dst: Cidr.parse('10.244.2.0/24'), link, priority: 50 },
+    { ...common, dst: Cidr.parse('10.244.3.0/24'), gateway: undefined, link, byKernel: true },
+    { ...common, dst: undefined, link: index(kernel, 'eth0') },
+  ];
+  for (const route of foreign) kernel.addRoute(route);
+  expect(reconciler.full(PLAN).found).toEqual([]);
+  expect(kernel.log).toEqual([]);
+});
+
+test('a change writes the new before it removes the old, and no more than that', () => {
+  const { kernel, reconciler } = sound(PLAN);
+  const [neighbour, fdb, route] = testPeer(2);
+  if (neighbour === undefined || fdb === undefined || route === undefined) throw new Error('three entries');
+  const moved = testPeer(4);
+  expect(reconciler.change(PLAN, { put: [...moved].reverse(), remove: [neighbour, fdb, route] })).toEqual([]);
+  const order = kernel.log.map((op) => ('entry' in op ? `${op.op} ${op.entry.type}` : op.op));
+  expect(order).toEqual([
+    'put fdb',
+    'put neighbour',
+    'put route',
+    'remove route',
+    'remove neighbour',
+    'remove fdb',
+  ]);
+});
+
+test('what is gone already is no error; what is refused is, and does not stop the rest', () => {
+  const { kernel, reconciler } = sound(PLAN);
+  expect(reconciler.change(PLAN, { put: [], remove: testPeer(50) })).toEqual([]);
+  kernel.refuse = (op) => (op.op === 'put' && op.entry.type === 'route' ? 'ENETUNREACH' : undefined);
+  const errors = reconciler.change(PLAN, { put: testPeer(5), remove: [] });
+  expect(errors.map((error) => error.message)).toEqual(['put: network is unreachable (ENETUNREACH)']);
+  expect(kernel.neighbours(index(kernel), 'ipv4')).toHaveLength(3);
+  const report = reconciler.full(testPlan([...testPeer(2), ...testPeer(3), ...testPeer(5)]));
+  expect(report.errors).toHaveLength(1);
+  expect(report.found).toEqual(['route 10.244.5.0/24 via 10.244.5.0 dev flannel.1 missing']);
+});
+
+test('a device that cannot be made: reported, with the entries that have no place', () => {
+  const { kernel, reconciler } = host();
+  kernel.refuse = (op) => (op.op === 'create-vxlan' ? 'EOPNOTSUPP' : undefined);
+  const report = reconciler.full(PLAN);
+  expect(report.errors[0]?.message).toContain('EOPNOTSUPP');
+  expect(kernel.settled).toEqual([]);
+  kernel.refuse = undefined;
+  expect(reconciler.full(PLAN).errors).toEqual([]);
+});
+
+test('a link that goes while it is read is an error of the pass, not of the program', () => {
+  const { kernel, reconciler } = sound(PLAN);
+  for (const read of ['devices', 'full'] as const) {
+    kernel.failRead = 'ENODEV';
+    expect(reconciler[read](PLAN).errors.map((error) => error.message)).toEqual([
+      'read addresses: no such device (ENODEV)',
+    ]);
+  }
+  expect(reconciler.full(PLAN).errors).toEqual([]);
+});
+
+test('many findings are counted, a few are named', () => {
+  const { reconciler } = host();
+  const peers = Array.from({ length: 100 }, (_, at) => testPeer(at + 2)).flat();
+  const report = reconciler.full(testPlan(peers));
+  expect(report.foundCount).toBe(302);
+  expect(report.found).toHaveLength(20);
+});
+
+test('direct routes are remembered before they are made and forgotten when they are gone', () => {
+  const { kernel, directRoutes, reconciler } = sound(testPlan([]));
+  const route = testDirectRoute(2);
+  kernel.refuse = () => {
+    expect(directRoutes.known()).toEqual([route]);
+    return undefined;
+  };
+  const plan = testPlan([route]);
+  expect(reconciler.change(plan, { put: [route], remove: [] })).toEqual([]);
+  kernel.refuse = undefined;
+  expect(reconciler.full(plan).found).toEqual([]);
+  expect(reconciler.change(testPlan([]), { put: [], remove: [route] })).toEqual([]);
+  expect(directRoutes.known()).toEqual([]);
+  expect(kernel.routes('ipv4')).toEqual([]);
+});
+
+test('a direct route of an earlier run is removed when its peer is gone; one that only looks like it stays', () => {
+  const { kernel, directRoutes, reconciler } = sound(testPlan([]));
+  directRoutes.remember([testDirectRoute(2), testDirectRoute(3), testDirectRoute(4)]);
+  const other = { ...testDirectRoute(3), gateway: Ip.parse('192.168.50.250') };
+  kernel.apply([
+    { op: 'put', entry: testDirectRoute(2) },
+    { op: 'put', entry: other },
+    { op: 'put', entry: testDirectRoute(5) },
+  ]);
+  const report = reconciler.full(testPlan([]));
+  expect(report.found).toEqual([`${describeEntry(testDirectRoute(2))} is not planned`]);
+  const left = kernel.routes('ipv4').map(({ dst, gateway }) => `${dst} ${gateway}`);
+  expect(left).toEqual(['10.244.3.0/24 192.168.50.250', '10.244.5.0/24 192.168.50.5']);
+  // Records of what is neither planned nor there are of no use.
+  expect(directRoutes.known()).toEqual([]);
+});
+
+test('a peer that moves from a direct route into the tunnel leaves no record', () => {
+  const { kernel, directRoutes, reconciler } = sound(testPlan([]));
+  reconciler.change(testPlan([testDirectRoute(2)]), { put: [testDirectRoute(2)], remove: [] });
+  reconciler.change(testPlan(testPeer(2)), { put: testPeer(2), remove: [] });
+  expect(directRoutes.known()).toEqual([]);
+  expect(reconciler.full(testPlan(testPeer(2))).found).toEqual([]);
+  expect(kernel.routes('ipv4')).toHaveLength(1);
+});
+
+test('a removal that fails keeps its record', () => {
+  const { kernel, directRoutes, reconciler } = sound(testPlan([]));
+  reconciler.change(testPlan([testDirectRoute(2)]), { put: [testDirectRoute(2)], remove: [] });
+  kernel.refuse = () => 'EPERM';
+  expect(reconciler.change(testPlan([]), { put: [], remove: [testDirectRoute(2)] })).toHaveLength(1);
+  expect(directRoutes.known()).toHaveLength(1);
+  kernel.refuse = undefined;
+  expect(reconciler.full(testPlan([])).errors).toEqual([]);
+  expect(directRoutes.known()).toEqual([]);
+});
+
+test('a record that cannot be written is told once and keeps nothing from being done', () => {
+  const lines: string[] = [];
+  const log = createLogger({
+    level: 'info',
+    format: 'text',
+    write: (line) => lines.push(line),
+    now: () => new Date(0),
+  });
+  class Broken extends MemoryDirectRoutes {
+    override remember(): void {
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    }
+  }
+  const { kernel, reconciler } = host(log, new Broken());
+  reconciler.full(testPlan([]));
+  for (const n of [2, 3]) {
+    expect(
+      reconciler.change(testPlan([testDirectRoute(n)]), { put: [testDirectRoute(n)], remove: [] }),
+    ).toEqual([]);
+  }
+  expect(kernel.routes('ipv4')).toHaveLength(2);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain('no space left on device');
+});
