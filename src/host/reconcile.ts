@@ -28,10 +28,16 @@ export interface PassReport {
 
 const FOUND_LIMIT = 20;
 
+/** Entries written together, and how many make a large step. */
+const GROUP = 384;
+const LARGE = 8 * GROUP;
+
 export interface ReconcilerOptions {
   readonly kernel: KernelPort;
   readonly directRoutes: DirectRoutes;
   readonly log: Logger;
+  /** Called between large steps (thousands of entries): a place to collect garbage before the next one makes more. */
+  readonly relax?: () => void;
 }
 
 /** The only writer to the kernel's network state: makes it equal to the plan and touches nothing else. */
@@ -39,12 +45,14 @@ export class Reconciler {
   readonly #kernel: KernelPort;
   readonly #directRoutes: DirectRoutes;
   readonly #log: Logger;
+  readonly #relax: () => void;
   #recordComplaint = '';
 
   constructor(options: ReconcilerOptions) {
     this.#kernel = options.kernel;
     this.#directRoutes = options.directRoutes;
     this.#log = options.log;
+    this.#relax = options.relax ?? (() => {});
   }
 
   /** Reads everything, writes the difference, removes what is ours and not planned. */
@@ -73,14 +81,8 @@ export class Reconciler {
     // Routes come last and go first, and the new is there before the old goes: a packet never takes a route whose
     // neighbour or FDB entry is not there.
     pass.guard(() => {
-      this.#write(
-        pass,
-        [...change.put].sort(routesLast).map((entry) => ({ op: 'put', entry })),
-      );
-      this.#write(
-        pass,
-        [...change.remove].sort(routesFirst).map((entry) => ({ op: 'remove', entry })),
-      );
+      this.#writeEntries(pass, 'put', [...change.put].sort(routesLast));
+      this.#writeEntries(pass, 'remove', [...change.remove].sort(routesFirst));
     });
     // A direct route that is now one through our link is no longer there, too.
     const gone = [...routes, ...change.remove.filter((entry) => entry.type === 'route')].filter(
@@ -111,7 +113,7 @@ export class Reconciler {
   #devices(pass: Pass, plan: HostPlan): ReadonlyMap<string, HostLink> {
     const live = this.#kernel.links();
     for (const name of staleLinks(plan.links, live)) {
-      pass.find(`link ${name} of an earlier configuration`);
+      pass.find(() => `link ${name} of an earlier configuration`);
       this.#write(pass, [{ op: 'delete-link', name }]);
     }
     for (const link of plan.links) this.#link(pass, link, live);
@@ -126,7 +128,7 @@ export class Reconciler {
   #link(pass: Pass, wanted: VxlanLink, live: readonly HostLink[]): void {
     const named = (name: string) => live.find((link) => link.name === name);
     const difference = linkDifference(wanted, named(wanted.name), named(wanted.parent));
-    for (const found of difference.found) pass.find(found);
+    for (const found of difference.found) pass.find(() => found);
     if (difference.ops.length === 0) return;
     const errors = this.#write(pass, difference.ops);
     if (difference.created && errors === 0) this.#kernel.settleLink(wanted.name);
@@ -137,37 +139,37 @@ export class Reconciler {
     const ops: KernelOp[] = [];
     for (const { cidr } of present) {
       if (wanted.addresses.some((address) => address.equals(cidr))) continue;
-      pass.find(`address ${cidr} on ${wanted.name} is not planned`);
+      pass.find(() => `address ${cidr} on ${wanted.name} is not planned`);
       ops.push({ op: 'delete-address', link: wanted.name, cidr });
     }
     for (const cidr of wanted.addresses) {
       if (present.some((address) => address.cidr.equals(cidr))) continue;
-      pass.find(`address ${cidr} missing on ${wanted.name}`);
+      pass.find(() => `address ${cidr} missing on ${wanted.name}`);
       ops.push({ op: 'add-address', link: wanted.name, cidr });
     }
     this.#write(pass, ops);
   }
 
   #entries(pass: Pass, plan: HostPlan, byName: ReadonlyMap<string, HostLink>): void {
-    const live = liveEntries(this.#kernel, plan, { links: byName, remembered: this.#directRoutes.known() });
     const put: Entry[] = [];
     const remove: Entry[] = [];
-    const right = new Set<string>();
-    const wrong = new Map<string, Entry>();
-    for (const entry of live) {
-      const key = entryKey(entry);
-      const wanted = plan.entries.get(key);
+    const right = new Set<Entry>();
+    const wrong = new Map<Entry, Entry>();
+    const relax = plan.entries.size > LARGE ? this.#relax : () => {};
+    const options = { links: byName, remembered: this.#directRoutes.known(), relax };
+    for (const entry of liveEntries(this.#kernel, plan, options)) {
+      const wanted = plan.entries.get(entryKey(entry));
       if (wanted === undefined) {
-        pass.find(`${describeEntry(entry)} is not planned`);
+        pass.find(() => `${describeEntry(entry)} is not planned`);
         remove.push(entry);
-      } else if (sameEntry(entry, wanted)) right.add(key);
+      } else if (sameEntry(entry, wanted)) right.add(wanted);
       // The kernel replaces it in place, a route that merely moves to another link, too.
-      else wrong.set(key, entry);
+      else wrong.set(wanted, entry);
     }
-    for (const [key, entry] of plan.entries) {
-      if (right.has(key)) continue;
-      const there = wrong.get(key);
-      pass.find(
+    for (const entry of plan.entries.values()) {
+      if (right.has(entry)) continue;
+      const there = wrong.get(entry);
+      pass.find(() =>
         there === undefined ? `${describeEntry(entry)} missing` : `${describeEntry(there)} is not as planned`,
       );
       put.push(entry);
@@ -187,6 +189,17 @@ export class Reconciler {
       return !direct && !alive.has(entryKey(route));
     });
     if (vanished.length > 0) this.#record(() => this.#directRoutes.forget(vanished));
+  }
+
+  /** In groups, so that the requests of thousands of entries are not in memory all at once. */
+  #writeEntries(pass: Pass, op: 'put' | 'remove', entries: readonly Entry[]): void {
+    for (let at = 0; at < entries.length; at += GROUP) {
+      if (at > 0 && at % LARGE === 0) this.#relax();
+      this.#write(
+        pass,
+        entries.slice(at, at + GROUP).map((entry) => ({ op, entry })),
+      );
+    }
   }
 
   /** Returns the number of errors. Wanted outcomes (already there, already gone) are none. */
@@ -235,9 +248,10 @@ class Pass {
   #foundCount = 0;
   #written = 0;
 
-  find(what: string): void {
+  /** The words are made only for the first few. */
+  find(what: () => string): void {
     this.#foundCount += 1;
-    if (this.#found.length < FOUND_LIMIT) this.#found.push(what);
+    if (this.#found.length < FOUND_LIMIT) this.#found.push(what());
   }
 
   fail(error: FlannelError): void {
