@@ -26,6 +26,12 @@ import { StatusFile } from './status-file.ts';
 import { openStore, readNetworkConfig } from './store.ts';
 import { SubnetFile } from './subnet-file.ts';
 
+/**
+ * The engine sizes its heap by the machine's memory, but the agent lives within 50 MiB: between large steps, when much of
+ * what it made is garbage, it collects. Costs about 10 ms each with 5,000 peers.
+ */
+const relax = () => Bun.gc(true);
+
 export interface AgentContext {
   readonly options: AgentOptions;
   readonly log: Logger;
@@ -100,8 +106,8 @@ export class Agent {
     for (const warning of backend.warnings) log.warn(warning);
     const kernel = new NetlinkKernel(rtnetlink);
     const directRoutes = new FileDirectRoutes(this.#runFile('direct-routes'));
-    const reconciler = new Reconciler({ kernel, directRoutes, log });
-    const peers = new Peers(backend, log);
+    const reconciler = new Reconciler({ kernel, directRoutes, log, relax });
+    const peers = new Peers(backend, log, relax);
     const plan = () => planOf(backend.links, peers.claims);
     let programmed = false;
     const keeper = new Keeper({
@@ -145,7 +151,9 @@ export class Agent {
     this.#waiting('waiting for the list of nodes');
     const first = () => {
       programmed = true;
+      relax();
       keeper.pass();
+      relax();
       // From here on, not before: thousands of notifications of our own first writes would only be read and dropped.
       stack.use(monitor());
       keeper.request('first look with notifications on');
@@ -156,9 +164,11 @@ export class Agent {
       void manager.announceReady(stop).catch(() => {});
     };
     const inbox = new Inbox((events) => {
-      const change = peers.take(events);
-      if (programmed) keeper.change(change);
-      else if (events.some((event) => event.type === 'reset')) first();
+      if (programmed) keeper.change(peers.take(events));
+      else {
+        peers.load(events);
+        if (events.some((event) => event.type === 'reset')) first();
+      }
     });
     stack.defer(() => inbox.close());
     await manager.watch((event) => inbox.add(event), stop);

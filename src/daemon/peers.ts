@@ -1,22 +1,26 @@
 import type { Logger } from '#base/log.ts';
 import type { Backend } from '#backend/backend.ts';
-import { Claims, type Conflict, type EntryChange } from '#host/claims.ts';
-import type { Entry } from '#host/plan.ts';
+import { Claims, type Conflict, type EntryChange, type Wish } from '#host/claims.ts';
 import type { Lease } from '#subnet/lease.ts';
 import type { LeaseEvent } from '#subnet/manager.ts';
+
+const LARGE = 1000;
 
 /** Turns lease events into claims on kernel entries. Says once, not for every event, why a peer is left out. */
 export class Peers {
   readonly claims = new Claims();
   readonly #backend: Backend;
   readonly #log: Logger;
+  /** Called after every `LARGE` peers of a list: a place to collect garbage. */
+  readonly #relax: () => void;
   readonly #complaints = new Map<string, string>();
   #conflicts: ReadonlySet<string> = new Set();
   readonly #names = new Set<string>();
 
-  constructor(backend: Backend, log: Logger) {
+  constructor(backend: Backend, log: Logger, relax: () => void = () => {}) {
     this.#backend = backend;
     this.#log = log;
+    this.#relax = relax;
   }
 
   /** Peers known, left-out ones included. */
@@ -26,29 +30,43 @@ export class Peers {
 
   /** What the events, taken together, change in the kernel. */
   take(events: readonly LeaseEvent[]): EntryChange {
-    const wishes: (readonly [string, readonly Entry[]])[] = [];
-    for (const event of events) {
-      switch (event.type) {
-        case 'reset': {
-          const gone = [...this.#names].filter((name) => !event.leases.has(name));
-          for (const name of gone) wishes.push(this.#drop(name));
-          for (const lease of event.leases.values()) wishes.push(this.#put(lease));
-          break;
-        }
-        case 'put':
-          wishes.push(this.#put(event.lease));
-          break;
-        case 'delete':
-          wishes.push(this.#drop(event.name));
-          break;
-      }
-    }
-    const change = this.claims.apply(wishes);
+    const change = this.claims.apply(this.#wishes(events));
     this.#reportConflicts();
     return change;
   }
 
-  #put(lease: Lease): readonly [string, readonly Entry[]] {
+  /** As `take` without the answer: before the first full pass, which looks for itself. */
+  load(events: readonly LeaseEvent[]): void {
+    this.claims.load(this.#wishes(events));
+    this.#reportConflicts();
+  }
+
+  /** One after another, so that thousands of leases need not be planned before the first is claimed. */
+  *#wishes(events: readonly LeaseEvent[]): Generator<Wish> {
+    for (const event of events) {
+      switch (event.type) {
+        case 'reset': {
+          const gone = [...this.#names].filter((name) => !event.leases.has(name));
+          for (const name of gone) yield this.#drop(name);
+          let count = 0;
+          for (const lease of event.leases.values()) {
+            yield this.#put(lease);
+            count += 1;
+            if (count % LARGE === 0) this.#relax();
+          }
+          break;
+        }
+        case 'put':
+          yield this.#put(event.lease);
+          break;
+        case 'delete':
+          yield this.#drop(event.name);
+          break;
+      }
+    }
+  }
+
+  #put(lease: Lease): Wish {
     this.#names.add(lease.name);
     const { entries, rejected } = this.#backend.peer(lease);
     const complaint = rejected.map(({ family, reason }) => `${family}: ${reason}`).join('; ');
@@ -60,7 +78,7 @@ export class Peers {
     return [lease.name, entries];
   }
 
-  #drop(name: string): readonly [string, readonly Entry[]] {
+  #drop(name: string): Wish {
     this.#names.delete(name);
     this.#complaints.delete(name);
     return [name, []];

@@ -94,7 +94,8 @@ function linkSurprise(link: SeenLink, deleted: boolean, plan: HostPlan): string 
   if (deleted) return `link ${link.name} removed`;
   if (!link.up) return `link ${link.name} is down`;
   if (link.mtu !== wanted.mtu) return `link ${link.name} has MTU ${link.mtu}`;
-  if (link.mac?.toString() !== wanted.mac.toString()) return `link ${link.name} has MAC ${link.mac?.toString() ?? 'none'}`;
+  if (link.mac?.toString() !== wanted.mac.toString())
+    return `link ${link.name} has MAC ${link.mac?.toString() ?? 'none'}`;
   return undefined;
 }
 
