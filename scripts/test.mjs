@@ -20,7 +20,11 @@ async function step(name, command, args) {
       to.write(`${line}\n`);
     }
   };
-  const [code] = await Promise.all([once(child, 'close'), pass(child.stdout, process.stdout), pass(child.stderr, process.stderr)]);
+  const [code] = await Promise.all([
+    once(child, 'close'),
+    pass(child.stdout, process.stdout),
+    pass(child.stderr, process.stderr),
+  ]);
   const ok = code[0] === 0;
   console.log(`== ${name}: ${ok ? 'ok' : 'FAILED'} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
   return { ok, lacking };
@@ -48,7 +52,12 @@ async function suite(name, sum) {
     '--reporter=junit',
     `--reporter-outfile=${report}`,
   ];
-  const { ok, lacking } = await step(`test/${name}`, 'timeout', ['--kill-after=10', '1200', bunPath(), ...args]);
+  const { ok, lacking } = await step(`test/${name}`, 'timeout', [
+    '--kill-after=10',
+    '1200',
+    bunPath(),
+    ...args,
+  ]);
   try {
     const found = totals(report);
     sum.passed += found.tests - found.failed - found.skipped;
