@@ -7,6 +7,7 @@ const GATHER = 2;
 export class Inbox {
   readonly #take: (events: readonly LeaseEvent[]) => void;
   #events: LeaseEvent[] = [];
+  #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(take: (events: readonly LeaseEvent[]) => void) {
@@ -14,6 +15,7 @@ export class Inbox {
   }
 
   add(event: LeaseEvent): void {
+    if (this.#closed) return;
     this.#events.push(event);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
@@ -24,6 +26,7 @@ export class Inbox {
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
   }
 }

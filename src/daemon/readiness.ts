@@ -27,7 +27,8 @@ export function readinessOf(
   if (state.passError !== undefined) return { ready: false, reason: `not as planned: ${state.passError}` };
   if (state.rulesError !== undefined) return { ready: false, reason: `traffic rules: ${state.rulesError}` };
   if (state.fileError !== undefined) return { ready: false, reason: `subnet file: ${state.fileError}` };
-  const silence = contact.last === undefined ? Number.POSITIVE_INFINITY : contact.now - contact.last;
+  if (contact.last === undefined) return { ready: false, reason: 'no word from the API server yet' };
+  const silence = contact.now - contact.last;
   if (silence > contact.silence) {
     return { ready: false, reason: `no word from the API server for ${Math.round(silence / 1000)} s` };
   }

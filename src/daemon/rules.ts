@@ -55,9 +55,12 @@ export class RulesKeeper implements AsyncDisposable {
       this.#again = true;
       return this.#running;
     }
-    this.#running = this.#checkAll().finally(() => {
-      this.#running = undefined;
-    });
+    // Not at once: notice of our own writing may come while the first check is still on its way to its first wait.
+    this.#running = Promise.resolve()
+      .then(() => this.#checkAll())
+      .finally(() => {
+        this.#running = undefined;
+      });
     return this.#running;
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Ip } from '#net/ip.ts';
 import { Claims, type EntryChange } from './claims.ts';
 import { testMac, testPeer } from './fixtures.ts';

@@ -1,0 +1,104 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cidr } from '#net/cidr.ts';
+import { dualConfig } from './fixtures.ts';
+import { StatusFile } from './status-file.ts';
+import { SubnetFile } from './subnet-file.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'daemon-files-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const SUBNETS = { ipv4: Cidr.parse('10.244.1.0/24'), ipv6: Cidr.parse('2001:cafe:42:1::/64') };
+const TEXT = `FLANNEL_NETWORK=10.244.0.0/16
+FLANNEL_SUBNET=10.244.1.1/24
+FLANNEL_IPV6_NETWORK=2001:cafe:42::/56
+FLANNEL_IPV6_SUBNET=2001:cafe:42:1::1/64
+FLANNEL_MTU=1450
+FLANNEL_IPMASQ=true
+`;
+
+function subnetFile(path: string): SubnetFile {
+  const own = { name: 'n1', subnets: SUBNETS, backendType: undefined, backendData: {}, publicIp: {} };
+  return new SubnetFile(path, { config: dualConfig(), own, mtu: 1450, ipMasq: true });
+}
+
+test('the subnet file is written byte for byte, readable by all, and only when needed', () => {
+  const path = join(folder, 'run', 'subnet.env');
+  const file = subnetFile(path);
+  expect(file.ensure()).toBe(true);
+  expect(readFileSync(path, 'utf8')).toBe(TEXT);
+  expect(statSync(path).mode & 0o777).toBe(0o644);
+  const before = statSync(path).ino;
+  expect(file.ensure()).toBe(false);
+  expect(statSync(path).ino).toBe(before);
+  writeFileSync(path, `${TEXT}X=1\n`);
+  expect(file.ensure()).toBe(true);
+  expect(readFileSync(path, 'utf8')).toBe(TEXT);
+});
+
+test('kept: repairs are told, and an error until it is over', async () => {
+  const path = join(folder, 'subnet.env');
+  mkdirSync(path);
+  const results: boolean[] = [];
+  let repairs = 0;
+  const stop = subnetFile(path).keep({
+    onResult: (error) => results.push(error === undefined),
+    onRepair: () => (repairs += 1),
+  });
+  try {
+    expect(results).toEqual([false]);
+    rmdirSync(path);
+    await Bun.sleep(700);
+    expect([results.at(-1), repairs]).toEqual([true, 1]);
+    rmSync(path);
+    await Bun.sleep(600);
+    expect([readFileSync(path, 'utf8'), repairs]).toEqual([TEXT, 2]);
+  } finally {
+    stop();
+  }
+  rmSync(path);
+  await Bun.sleep(600);
+  expect(existsSync(path)).toBe(false);
+});
+
+test('the status file follows readiness and is written only for news', () => {
+  const path = join(folder, 'run', 'status.json');
+  const status = new StatusFile(path);
+  status.update({ ready: false, reason: 'waiting' });
+  expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({
+    ready: false,
+    reason: 'waiting',
+    pid: process.pid,
+  });
+  const before = statSync(path).ino;
+  status.update({ ready: false, reason: 'waiting' });
+  expect(statSync(path).ino).toBe(before);
+  status.update({ ready: true, reason: 'ready' });
+  expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ ready: true, reason: 'ready' });
+});
+
+test('a status that could not be written is tried again', () => {
+  const blocked = join(folder, 'file');
+  writeFileSync(blocked, '');
+  chmodSync(blocked, 0o644);
+  const status = new StatusFile(join(blocked, 'status.json'));
+  expect(() => status.update({ ready: true, reason: 'ready' })).toThrow();
+  rmSync(blocked);
+  status.update({ ready: true, reason: 'ready' });
+  expect(existsSync(join(blocked, 'status.json'))).toBe(true);
+});
