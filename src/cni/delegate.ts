@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { ACCESS, isAccessible } from '#ffi/file-system.ts';
 import type { CniArgs, Environment } from './environment.ts';
 import { CniError, CODE } from './error.ts';
 import { field, isObject, parseObject, stringField } from './json.ts';
@@ -16,12 +16,7 @@ export function findPlugin(type: string, args: CniArgs): string {
   }
   for (const dir of args.path) {
     const path = `${dir}/${type}`;
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // Not here: the next folder may have it.
-    }
+    if (isAccessible(path, ACCESS.EXECUTE)) return path;
   }
   throw new CniError(
     CODE.INVALID_CONFIG,
@@ -41,7 +36,7 @@ export function executePlugin(type: string, call: Invocation): CniResult | undef
   const done = Bun.spawnSync({
     cmd: [path],
     env: childEnvironment(call),
-    stdin: Buffer.from(JSON.stringify(call.conf.raw)),
+    stdin: new TextEncoder().encode(JSON.stringify(call.conf.raw)),
     stdout: 'pipe',
     stderr: 'inherit',
   });

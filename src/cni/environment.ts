@@ -45,7 +45,7 @@ export function isIdentifier(text: string): boolean {
 /** An interface name as the kernel takes it (`dev_valid_name`), at most 15 bytes. */
 export function isInterfaceName(text: string): boolean {
   if (text === '' || text === '.' || text === '..') return false;
-  return /^[^/:\s\x00-\x1f\x7f]+$/.test(text) && Buffer.byteLength(text) <= 15;
+  return /^[^/:\s\x00-\x1f\x7f]+$/.test(text) && new TextEncoder().encode(text).length <= 15;
 }
 
 /** Reads and checks the variables that `command` needs. Throws CniError 4 naming each bad one. */

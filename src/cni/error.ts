@@ -1,4 +1,5 @@
 import { ConfigError, cureOf, describe, ErrnoError, FlannelError } from '#base/errors.ts';
+import { FileError } from '#ffi/file-system.ts';
 
 /** Error codes of the CNI specification 1.1.0, section "Error"; 8 and 999 are libcni's own. */
 export const CODE = {
@@ -51,6 +52,7 @@ export function invalidConfig(message: string, details?: string): CniError {
 export function codeOf(error: unknown): number {
   if (error instanceof CniError) return error.cniCode;
   if (error instanceof ConfigError) return CODE.INVALID_CONFIG;
+  if (error instanceof FileError) return CODE.IO_FAILURE;
   if (error instanceof ErrnoError) return CODE.INTERNAL;
   if (error instanceof FlannelError) return error.actor === 'operator' ? CODE.INVALID_CONFIG : CODE.INTERNAL;
   // What Node's file functions throw: a system call that failed, with its path in the message.

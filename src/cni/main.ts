@@ -1,15 +1,21 @@
-import { readFileSync, readSync, writeSync } from 'node:fs';
-import { hasErrno } from '#base/errors.ts';
+import { exitNow, readDescriptor, readText, writeDescriptor } from '#ffi/file-system.ts';
+import { bridgePlugin } from './bridge/plugin.ts';
 import { CniError, CODE } from './error.ts';
+import { flannelPlugin } from './flannel/plugin.ts';
+import { hostLocalPlugin } from './host-local/plugin.ts';
+import { loopbackPlugin } from './loopback/plugin.ts';
 import type { Host, Plugin, PluginName } from './plugin.ts';
 import { runPlugin } from './skeleton.ts';
 
-/** Each plugin is loaded when it is called, so that none pays for the others at start. */
+/**
+ * The plugins that share nearly all of their code come as one piece: loading many small ones takes longer. Nobody pays
+ * for nf_tables who does not use it.
+ */
 const PLUGINS: Readonly<Record<PluginName, () => Promise<Plugin>>> = {
-  flannel: async () => (await import('./flannel/plugin.ts')).flannelPlugin,
-  bridge: async () => (await import('./bridge/plugin.ts')).bridgePlugin,
-  'host-local': async () => (await import('./host-local/plugin.ts')).hostLocalPlugin,
-  loopback: async () => (await import('./loopback/plugin.ts')).loopbackPlugin,
+  flannel: async () => flannelPlugin,
+  bridge: async () => bridgePlugin,
+  'host-local': async () => hostLocalPlugin,
+  loopback: async () => loopbackPlugin,
   portmap: async () => (await import('./portmap/plugin.ts')).portmapPlugin,
 };
 
@@ -20,9 +26,14 @@ const STDIN_LIMIT = 16 << 20;
 export async function pluginMain(name: PluginName): Promise<number> {
   return runPlugin(name, PLUGINS[name], {
     readStdin,
-    writeStdout: (text) => writeAll(1, text),
+    writeStdout: (text) => writeDescriptor(1, text, { what: 'standard output', wait }),
     host: systemHost,
   });
+}
+
+/** As `pluginMain` for a process that is nothing else, and ends with it. */
+export async function pluginProcess(name: PluginName): Promise<never> {
+  return exitNow(await pluginMain(name));
 }
 
 const systemHost: Host = {
@@ -31,52 +42,26 @@ const systemHost: Host = {
   now: () => performance.now(),
   sleep: (ms) => Bun.sleepSync(ms),
   random: (count) => crypto.getRandomValues(new Uint8Array(count)),
-  bootId: () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+  bootId: () => readText('/proc/sys/kernel/random/boot_id').trim(),
   warn,
 };
 
 /** By file descriptor: `process.stdin` and `process.stdout` cost more than a whole ADD. */
 function readStdin(): string {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const chunk = new Uint8Array(16 * 1024);
-    const count = retried(() => readSync(0, chunk));
-    if (count === 0) break;
-    length += count;
-    if (length > STDIN_LIMIT) {
-      throw new CniError(
-        CODE.DECODE_FAILURE,
-        `the network configuration is longer than ${STDIN_LIMIT} bytes`,
-      );
-    }
-    chunks.push(chunk.subarray(0, count));
-  }
-  return Buffer.concat(chunks, length).toString('utf8');
-}
-
-/** A pipe may take less than all at once. */
-function writeAll(fd: number, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length;) at += retried(() => writeSync(fd, bytes, at));
+  const text = readDescriptor(0, STDIN_LIMIT, { what: 'standard input', wait });
+  if (text !== undefined) return text;
+  throw new CniError(CODE.DECODE_FAILURE, `the network configuration is longer than ${STDIN_LIMIT} bytes`);
 }
 
 /** The runtime may have left its end of a pipe in non-blocking mode: EAGAIN then means "not yet". */
-function retried(call: () => number): number {
-  for (;;) {
-    try {
-      return call();
-    } catch (error) {
-      if (!hasErrno(error, 'EAGAIN')) throw error;
-      Bun.sleepSync(1);
-    }
-  }
+function wait(): void {
+  Bun.sleepSync(1);
 }
 
 /** A runtime that closed standard error does not want to hear it; that must not fail the call. */
 function warn(line: string): void {
   try {
-    writeAll(2, `${line}\n`);
+    writeDescriptor(2, `${line}\n`, { what: 'standard error', wait });
   } catch {
     // Nobody is left to tell.
   }

@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs';
 import { FlannelError } from '#base/errors.ts';
+import { identify } from '#ffi/file-system.ts';
 import { parseCommand, parseEnvironment, type CniArgs, type Command } from './environment.ts';
 import { CniError, CODE, renderError } from './error.ts';
 import { parseObject, type JsonObject } from './json.ts';
@@ -76,10 +76,8 @@ function prepare(input: { command: Command; args: CniArgs; raw: JsonObject; host
 /** Plugging a pod into the node's own namespace would rewire the node: refused as libcni does, unless overridden. */
 function refuseOwnNetns(netns: string, host: Host): void {
   if (netns === '' || ['1', 'true'].includes((host.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase())) return;
-  const theirs = statSync(netns, { throwIfNoEntry: false });
-  const ours = statSync('/proc/self/ns/net', { throwIfNoEntry: false });
-  if (theirs === undefined || ours === undefined) return;
-  if (theirs.ino !== ours.ino || theirs.dev !== ours.dev) return;
+  const theirs = identify(netns);
+  if (theirs === undefined || theirs.id !== identify('/proc/self/ns/net')?.id) return;
   throw new CniError(CODE.INVALID_NETNS, "plugin's netns and netns from CNI_NETNS should not be the same", {
     details: `CNI_NETNS is ${netns}; set CNI_NETNS_OVERRIDE=true if this is meant`,
   });

@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { hasErrno } from '#base/errors.ts';
+import { readText, writeText } from '#ffi/file-system.ts';
 import type { Family } from '#net/family.ts';
 import { CniError, CODE } from '../error.ts';
 
@@ -11,7 +11,7 @@ const FORWARDING: Record<Family, string> = { ipv4: 'ipv4/ip_forward', ipv6: 'ipv
  */
 export function trySysctl(key: string, value: string): boolean {
   try {
-    writeFileSync(`/proc/sys/net/${key}`, value);
+    writeText(`/proc/sys/net/${key}`, value);
     return true;
   } catch (error) {
     if (hasErrno(error, 'ENOENT') || hasErrno(error, 'EROFS') || hasErrno(error, 'EACCES')) return false;
@@ -22,9 +22,9 @@ export function trySysctl(key: string, value: string): boolean {
 /** Turns packet forwarding on unless it is; written only when needed, since `/proc/sys` may be read-only. */
 export function enableForwarding(family: Family): void {
   const path = `/proc/sys/net/${FORWARDING[family]}`;
-  if (readFileSync(path, 'utf8').trim() !== '0') return;
+  if (readText(path).trim() !== '0') return;
   try {
-    writeFileSync(path, '1');
+    writeText(path, '1');
   } catch (cause) {
     throw new CniError(CODE.INTERNAL, `failed to enable forwarding: ${path} is 0 and cannot be written`, {
       cause,

@@ -55,7 +55,7 @@ export function createPair(setup: VethSetup): VethPair {
 function createWithFreeName(setup: VethSetup): string {
   const { client, container, bridge, ifName, config, host } = setup;
   for (let attempt = 1; ; attempt += 1) {
-    const name = `veth${Buffer.from(host.random(4)).toString('hex')}`;
+    const name = `veth${host.random(4).toHex()}`;
     try {
       client.createLink({
         name,

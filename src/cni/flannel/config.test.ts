@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { parseSubnetEnv } from '#subnet/env.ts';
+import { parseSubnetEnv } from '#subnet/env-text.ts';
 import { sortedJson, type JsonObject } from '../json.ts';
 import { readNetConf } from '../plugin.ts';
 import { delegateConfig, parseFlannel } from './config.ts';

@@ -1,4 +1,4 @@
-import type { SubnetEnv } from '#subnet/env.ts';
+import type { SubnetEnv } from '#subnet/env-text.ts';
 import { FAMILIES } from '#net/family.ts';
 import { invalidConfig } from '../error.ts';
 import { field, isObject, objectField, objectsField, stringField, type JsonObject } from '../json.ts';

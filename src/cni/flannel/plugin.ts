@@ -5,7 +5,7 @@ import { field, type JsonObject } from '../json.ts';
 import { readNetConf, validAttachments, type Invocation, type Plugin } from '../plugin.ts';
 import { EMPTY_RESULT, type CniResult } from '../result.ts';
 import { delegateConfig, delegateType, parseFlannel, type FlannelConfig } from './config.ts';
-import { AGENT_WAIT, awaitSubnetEnv, requireAgent } from './readiness.ts';
+import { AGENT_WAIT, awaitSubnetEnv } from './readiness.ts';
 import { listScratch, loadScratch, removeScratch, saveScratch } from './scratch.ts';
 
 /** The plugin that does the work: `bridge` inside this process, every other one executed. */
@@ -86,6 +86,7 @@ function attachmentsOf({ conf }: Invocation): JsonObject {
 
 async function status(call: Invocation): Promise<void> {
   const config = parseFlannel(call.conf);
+  const { requireAgent } = await import('./status.ts');
   requireAgent(config.subnetFile, call.host);
   const raw = delegateConfig(call.conf, config, awaitSubnetEnv(config.subnetFile, call.host, 0));
   await delegateOf(delegateType(raw)).status(delegateCall(call, raw));

@@ -1,5 +1,4 @@
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { ACCESS, isAccessible, parentOf, readText } from '#ffi/file-system.ts';
 import type { Ip } from '#net/ip.ts';
 import { CniError, CODE } from '../error.ts';
 import { validAttachments, type Invocation, type Plugin } from '../plugin.ts';
@@ -25,7 +24,7 @@ export async function hostLocalAdd(call: Invocation, completed: CompletedProbe):
   const dns =
     config.resolvConf === undefined
       ? {}
-      : (await import('./resolv-conf.ts')).parseResolvConf(readFileSync(config.resolvConf, 'utf8'));
+      : (await import('./resolv-conf.ts')).parseResolvConf(readText(config.resolvConf));
   using store = Store.open(config.storeDir, call.host.bootId());
   const ips = await allocateOnce(call, { store, request, completed });
   return { interfaces: [], ips, routes: config.routes, dns };
@@ -78,12 +77,9 @@ export function hostLocalGc(call: Invocation): void {
 /** ADD would work as far as can be seen without reserving: ranges are good, the store can be written. */
 export function hostLocalStatus(call: Invocation): void {
   let dir = parseHostLocal(call.conf, call.args).storeDir;
-  while (!existsSync(dir) && dirname(dir) !== dir) dir = dirname(dir);
-  try {
-    accessSync(dir, constants.W_OK | constants.X_OK);
-  } catch (cause) {
-    throw new CniError(CODE.NOT_AVAILABLE, `host-local: ${dir} cannot be written`, { cause });
-  }
+  while (!isAccessible(dir, ACCESS.EXISTS) && parentOf(dir) !== dir) dir = parentOf(dir);
+  if (isAccessible(dir, ACCESS.WRITE | ACCESS.EXECUTE)) return;
+  throw new CniError(CODE.NOT_AVAILABLE, `host-local: ${dir} cannot be written`);
 }
 
 export const hostLocalPlugin: Plugin = {

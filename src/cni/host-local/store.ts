@@ -1,18 +1,17 @@
-import {
-  closeSync,
-  fdatasyncSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
 import { hasErrno, isExists } from '#base/errors.ts';
 import { lockExclusive } from '#ffi/file.ts';
+import {
+  closeFile,
+  identify,
+  linkFile,
+  makeDirectories,
+  O,
+  openFile,
+  readDirectory,
+  removeFile,
+  tryReadText,
+  writeText,
+} from '#ffi/file-system.ts';
 import { Ip } from '#net/ip.ts';
 import { isIdentifier } from '../environment.ts';
 import type { Attachment } from '../plugin.ts';
@@ -47,12 +46,12 @@ export class Store implements Disposable {
 
   /** Makes the folder when needed and waits for its lock. */
   static open(dir: string, bootId: string): Store {
-    mkdirSync(dir, { recursive: true, mode: 0o755 });
-    const lock = openSync(`${dir}/lock`, 'a', 0o750);
+    makeDirectories(dir, 0o755);
+    const lock = openFile(`${dir}/lock`, O.WRONLY | O.CREAT | O.APPEND, 0o750);
     try {
       lockExclusive(lock);
     } catch (error) {
-      closeSync(lock);
+      closeFile(lock);
       throw error;
     }
     return new Store(dir, bootId, lock);
@@ -61,7 +60,7 @@ export class Store implements Disposable {
   /** As `open`; undefined when the network has no folder, so that a DEL leaves none behind. */
   static openExisting(dir: string, bootId: string): Store | undefined {
     try {
-      readdirSync(dir);
+      readDirectory(dir);
     } catch (error) {
       if (hasErrno(error, 'ENOENT')) return undefined;
       throw error;
@@ -75,7 +74,7 @@ export class Store implements Disposable {
    */
   holders(): Map<string, Holder> {
     const holders = new Map<string, Holder>();
-    for (const name of readdirSync(this.#dir)) {
+    for (const name of readDirectory(this.#dir)) {
       if (Ip.tryParse(name) === undefined) continue;
       const holder = this.#read(name);
       if (holder !== undefined) holders.set(name, holder);
@@ -90,7 +89,10 @@ export class Store implements Disposable {
   reserve(ip: Ip, holder: Attachment): boolean {
     const text = `${holder.containerId}\r\n${holder.ifName}`;
     if (this.#written !== text) {
-      writeDurably(`${this.#dir}/${NEW_FILE}`, text);
+      // A leftover may be a link to somebody's reservation: never write into it. What `link` publishes is on disk:
+      // after a power cut a reservation is whole or not there.
+      removeFile(`${this.#dir}/${NEW_FILE}`);
+      writeText(`${this.#dir}/${NEW_FILE}`, text, { mode: 0o600, durable: true });
       this.#written = text;
     }
     this.#noteBoot(ip.toString(), text);
@@ -115,7 +117,7 @@ export class Store implements Disposable {
 
   /** True when the reservation was made in an earlier boot, whose containers are all gone. */
   isStale(ip: Ip, holder: Holder): boolean {
-    const text = readText(`${this.#dir}/${BOOT_DIR}/${ip}`);
+    const text = tryReadText(`${this.#dir}/${BOOT_DIR}/${ip}`);
     const cut = text?.indexOf('\r\n') ?? -1;
     const expected =
       holder.ifName === undefined ? holder.containerId : `${holder.containerId}\r\n${holder.ifName}`;
@@ -128,26 +130,26 @@ export class Store implements Disposable {
   }
 
   free(ip: Ip): void {
-    remove(`${this.#dir}/${ip}`);
-    remove(`${this.#dir}/${BOOT_DIR}/${ip}`);
+    removeFile(`${this.#dir}/${ip}`);
+    removeFile(`${this.#dir}/${BOOT_DIR}/${ip}`);
   }
 
   /** The address that range set `index` gave out last. */
   lastReserved(index: number): Ip | undefined {
-    const text = readText(`${this.#dir}/last_reserved_ip.${index}`);
+    const text = tryReadText(`${this.#dir}/last_reserved_ip.${index}`);
     return text === undefined ? undefined : Ip.tryParse(text.trim());
   }
 
   setLastReserved(index: number, ip: Ip): void {
-    writeFileSync(`${this.#dir}/last_reserved_ip.${index}`, ip.toString(), { mode: 0o600 });
+    writeText(`${this.#dir}/last_reserved_ip.${index}`, ip.toString(), { mode: 0o600 });
   }
 
   /** Gives the lock back. Closing twice is harmless. */
   close(): void {
     if (this.#lock < 0) return;
-    if (this.#written !== undefined) remove(`${this.#dir}/${NEW_FILE}`);
+    if (this.#written !== undefined) removeFile(`${this.#dir}/${NEW_FILE}`);
     this.#written = undefined;
-    closeSync(this.#lock);
+    closeFile(this.#lock);
     this.#lock = -1;
   }
 
@@ -156,7 +158,7 @@ export class Store implements Disposable {
   }
 
   #read(name: string): Holder | undefined {
-    const [containerId = '', ifName] = (readText(`${this.#dir}/${name}`) ?? '').trim().split(/\r?\n/);
+    const [containerId = '', ifName] = (tryReadText(`${this.#dir}/${name}`) ?? '').trim().split(/\r?\n/);
     if (!isIdentifier(containerId)) return undefined;
     return { containerId, ifName: ifName === undefined || ifName === '' ? undefined : ifName };
   }
@@ -165,14 +167,15 @@ export class Store implements Disposable {
     const path = `${this.#dir}/${ip}`;
     const temporary = `${this.#dir}/${NEW_FILE}`;
     try {
-      linkSync(temporary, path);
+      linkFile(temporary, path);
       return true;
     } catch (error) {
       if (!isExists(error)) throw error;
     }
-    if (this.#read(ip.toString()) !== undefined || !lstatSync(path).isFile()) return false;
-    remove(path);
-    linkSync(temporary, path);
+    if (this.#read(ip.toString()) !== undefined || identify(path, { followLink: false })?.isFile === false)
+      return false;
+    removeFile(path);
+    linkFile(temporary, path);
     return true;
   }
 
@@ -180,11 +183,11 @@ export class Store implements Disposable {
     const path = `${this.#dir}/${BOOT_DIR}/${name}`;
     const text = `${this.#bootId}\r\n${holder}`;
     try {
-      writeFileSync(path, text, { mode: 0o600 });
+      writeText(path, text, { mode: 0o600 });
     } catch (error) {
       if (!hasErrno(error, 'ENOENT')) throw error;
-      mkdirSync(`${this.#dir}/${BOOT_DIR}`, { recursive: true, mode: 0o700 });
-      writeFileSync(path, text, { mode: 0o600 });
+      makeDirectories(`${this.#dir}/${BOOT_DIR}`, 0o700);
+      writeText(path, text, { mode: 0o600 });
     }
   }
 
@@ -204,34 +207,4 @@ export class Store implements Disposable {
 export function holds(holder: Holder, attachment: Attachment): boolean {
   if (holder.containerId !== attachment.containerId) return false;
   return holder.ifName === undefined || holder.ifName === attachment.ifName;
-}
-
-/** After a power cut the file is whole or not there: `link` publishes it only when it is on disk. */
-function writeDurably(path: string, text: string): void {
-  // A leftover may be a link to somebody's reservation: never write into it.
-  remove(path);
-  const fd = openSync(path, 'w', 0o600);
-  try {
-    writeSync(fd, text);
-    fdatasyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT') || hasErrno(error, 'EISDIR')) return undefined;
-    throw error;
-  }
-}
-
-function remove(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) throw error;
-  }
 }
