@@ -16,6 +16,7 @@ export function lintConfig() {
     rules: {
       'import/no-cycle': 'error',
       'import/no-unassigned-import': 'off',
+      'import/no-named-as-default-member': 'off',
       'typescript/no-explicit-any': 'error',
       'typescript/no-floating-promises': 'error',
       'typescript/no-misused-promises': 'error',

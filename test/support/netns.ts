@@ -93,11 +93,6 @@ export function json(argv: readonly string[]): Record<string, unknown>[] {
   return stdout === '' ? [] : (JSON.parse(stdout) as Record<string, unknown>[]);
 }
 
-/** Runs a script with Bun in a fresh network namespace, to its end. */
-export function inFreshNetns(script: string, args: readonly string[] = []): Finished {
-  return run(['unshare', '--net', process.execPath, script, ...args]);
-}
-
 /** A named namespace (`ip netns`), removed on dispose. */
 export class NamedNetns implements Disposable {
   readonly name: string;
