@@ -57,8 +57,3 @@ export function mount(request: Mount): void {
 export function unmount(target: string, flags = 0): void {
   if (libc().umount2(cString(target), flags) === -1) throw new ErrnoError(`unmount ${target}`, errno());
 }
-
-/** `unshare(2)` with CLONE_NEWNS: a mount namespace of this thread's own. */
-export function unshareMounts(): void {
-  checked('unshare CLONE_NEWNS', libc().unshare(0x00020000));
-}
