@@ -3,6 +3,7 @@ import { chmodSync, readFileSync } from 'node:fs';
 import { AgentWorld, N2, readyz } from '../support/agent-world.ts';
 import { eventually } from '../support/eventually.ts';
 import { golden } from '../support/golden.ts';
+import { KernelReports } from '../support/kernel-reports.ts';
 import { deviceText, overlayState, routesText, rulesText } from '../support/kernel-text.ts';
 import { describeInNetns, must } from '../support/netns.ts';
 
@@ -10,40 +11,6 @@ const DUAL = golden('vxlan-dual-nftables/net-conf.json');
 const NFT = golden('vxlan-nftables/net-conf.json');
 const IPTABLES = golden('vxlan-iptables/net-conf.json');
 const DEVICES = ['flannel.1', 'flannel-v6.1'];
-
-/** Records what the kernel reports about the overlay while it lives. */
-class KernelReports implements AsyncDisposable {
-  #text = '';
-  readonly #children: Bun.Subprocess<'ignore', 'pipe', 'ignore'>[];
-  readonly #reading: Promise<unknown>;
-
-  constructor() {
-    const watchers = [
-      ['ip', 'monitor', 'link', 'address', 'route', 'neigh'],
-      ['bridge', 'monitor', 'fdb'],
-      ['nft', 'monitor'],
-    ];
-    this.#children = watchers.map((argv) => {
-      return Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe', stderr: 'ignore' });
-    });
-    this.#reading = Promise.all(this.#children.map((child) => this.#read(child.stdout)));
-  }
-
-  /** Lines about the overlay, without neighbour discovery and link-local addresses. */
-  lines(): string[] {
-    return this.#text.split('\n').filter((line) => /flannel|10\.244\.|2001:cafe/.test(line));
-  }
-
-  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const chunk of stream) this.#text += decoder.decode(chunk, { stream: true });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const child of this.#children) child.kill();
-    await this.#reading;
-  }
-}
 
 describeInNetns(
   import.meta.path,
@@ -66,9 +33,7 @@ describeInNetns(
         const [routes, rules] = [routesText(), rulesText()];
         const annotations = world.api.nodes.get('n1')?.metadata.annotations;
         await using reports = new KernelReports();
-        // The recorders must be seen to work.
-        must(['ip', 'neigh', 'add', '10.244.200.1', 'lladdr', N2.mac, 'nud', 'permanent', 'dev', 'eth0']);
-        await eventually(() => expect(reports.lines().join()).toContain('10.244.200.1'));
+        await reports.working();
         const seen = reports.lines().length;
         const { ms, code } = await agent.stop(signal);
         expect(ms).toBeLessThan(1000);
