@@ -98,10 +98,12 @@ test('whatever the order of events, the entries are a function of the final clai
   fc.assert(
     fc.property(groups, (list) => {
       const claims = new Claims();
+      const loaded = new Claims();
       const kernel = new Map<string, Entry>();
       const final = new Map<string, readonly Entry[]>();
       for (const group of list) {
         write(kernel, claims.apply(group));
+        loaded.load(group);
         for (const [owner, wanted] of group) final.set(owner, wanted);
       }
       const model = new Map<string, Entry>();
@@ -113,6 +115,7 @@ test('whatever the order of events, the entries are a function of the final clai
         }
       }
       expect(texts(claims.entries.values())).toEqual(texts(model.values()));
+      expect(texts(loaded.entries.values())).toEqual(texts(model.values()));
       expect(texts(kernel.values())).toEqual(texts(model.values()));
       expect(claims.conflicts()).toHaveLength(losers);
     }),
