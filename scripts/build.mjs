@@ -60,4 +60,7 @@ export function build(log = console.log) {
   }
 }
 
-if (process.argv[1]?.endsWith('build.mjs')) process.exitCode = build();
+if (process.argv[1]?.endsWith('build.mjs')) {
+  const { ensureModules } = await import('./ensure.mjs');
+  process.exitCode = ensureModules() ? build() : 1;
+}

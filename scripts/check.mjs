@@ -2,6 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { bunPath, root } from './bun.mjs';
+import { ensureModules } from './ensure.mjs';
+
+if (!ensureModules()) process.exit(1);
 
 const sources = (dir) =>
   readdirSync(`${root}${dir}`, { recursive: true }).filter((f) => /\.(ts|mjs)$/.test(f)).length;

@@ -1,7 +1,7 @@
 // What a fresh clone lacks, installed once and named: npm packages, Debian packages, the build.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { root } from './bun.mjs';
+import { findBun, root } from './bun.mjs';
 
 /** Debian packages that the tests use, by the program that shows them to be there. */
 export const TEST_PACKAGES = [
@@ -53,15 +53,17 @@ export function ensurePackages(packages) {
   return true;
 }
 
-/** Runs `npm ci` unless node_modules is that of package-lock.json. */
+/** Runs `npm ci` unless node_modules is that of package-lock.json; false with the reason told when that fails. */
 export function ensureModules() {
   const marker = `${root}node_modules/.package-lock.json`;
-  if (existsSync(marker) && sameVersions(marker)) return true;
-  console.log('npm ci');
+  if (existsSync(marker) && sameVersions(marker) && findBun() !== undefined) return true;
+  console.log('installing the build tools: npm ci');
   // No install script is needed: Bun's executable comes along as a package of its own.
   const code = run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
   if (code !== 0) console.error('npm ci failed: is the npm registry reachable?');
-  return code === 0;
+  else if (findBun() === undefined)
+    console.error(`there is no Bun for ${process.platform}-${process.arch} on npm`);
+  return code === 0 && findBun() !== undefined;
 }
 
 function sameVersions(marker) {

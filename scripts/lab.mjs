@@ -2,9 +2,10 @@
 // lab. Without root, or as a root without its rights (a container's), it runs in a user namespace of its own, which later
 // commands of the same user join.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { root } from './bun.mjs';
+import { ensureBuild, ensureModules } from './ensure.mjs';
 
 /** util-linux's. */
 const UNSHARE = 'unshare';
@@ -18,21 +19,6 @@ function codeOf(done, name) {
     return 1;
   }
   return done.status ?? { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[done.signal] ?? 1;
-}
-
-function install() {
-  const fresh =
-    existsSync(`${root}node_modules/.package-lock.json`) &&
-    statSync(`${root}node_modules/.package-lock.json`).mtimeMs >=
-      statSync(`${root}package-lock.json`).mtimeMs;
-  if (fresh) return 0;
-  console.log('installing the build tools (npm ci)');
-  return codeOf(spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit' }), 'npm');
-}
-
-async function build() {
-  const { build, upToDate } = await import('./build.mjs');
-  return upToDate() ? 0 : build();
 }
 
 /** A command that starts a lab, rather than joining one. */
@@ -111,7 +97,7 @@ function runWithoutRoot(args) {
 }
 
 const args = process.argv.slice(2);
-process.exitCode = install() || (await build());
+process.exitCode = ensureModules() && (await ensureBuild()) ? 0 : 1;
 if (process.exitCode === 0) {
   // Ctrl-C goes to the whole process group: the lab cleans up, this process waits for it.
   for (const signal of ['SIGINT', 'SIGHUP']) process.on(signal, () => {});
