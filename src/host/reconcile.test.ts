@@ -187,7 +187,9 @@ test("others' routes are neither seen nor touched", () => {
   const foreign = [
     { ...common, dst: Cidr.parse('10.77.0.0/16'), link: index(kernel, 'eth0') },
     { ...common, dst: Cidr.parse('10.244.2.0/24'), link, priority: 50 },
-    { ...common, dst: Cidr.parse('10.244.3.0/24'), gateway: undefined, link, byKernel: true },
+    { ...common, dst: Cidr.parse('10.88.0.0/16'), link, priority: 50 },
+    { ...common, dst: Cidr.parse('10.89.0.0/16'), link, byKernel: true },
+    { ...common, dst: Cidr.parse('10.90.0.0/16'), gateway: undefined, link },
     { ...common, dst: undefined, link: index(kernel, 'eth0') },
   ];
   for (const route of foreign) kernel.addRoute(route);
