@@ -1,6 +1,7 @@
 import { withNetns } from '#ffi/netns.ts';
 import { Nftables } from '#nftables/connection.ts';
 import type { Table } from '#nftables/objects.ts';
+import { ruleText } from '#nftables/text.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import { enterArgv, openNetns, type Place } from '../process/places.ts';
@@ -70,13 +71,6 @@ function nftablesLines(place: Place): string[] {
 
 function tableLines(table: Table): string[] {
   return table.chains.flatMap(({ name, rules }) =>
-    rules.map(({ expressions }, at) => {
-      const steps = expressions.map((expression) =>
-        Object.values(expression)
-          .map((value: unknown) => (value instanceof Uint8Array ? value.toHex() : String(value)))
-          .join(' '),
-      );
-      return `rule ${table.family} ${table.name} ${name} ${at + 1}: ${steps.join('; ')}`;
-    }),
+    rules.map((rule, at) => `rule ${table.family} ${table.name} ${name} ${at + 1}: ${ruleText(rule)}`),
   );
 }
