@@ -16,15 +16,14 @@ import type { Readiness } from './health.ts';
 import { Keeper } from './keeper.ts';
 import { Inbox } from './inbox.ts';
 import { HostMonitor } from './monitor.ts';
-import { notifySystemd } from './notify.ts';
 import type { AgentOptions } from './options.ts';
 import { Peers } from './peers.ts';
-import { readinessOf, type ReadinessState } from './readiness.ts';
+import { Reporter } from './reporter.ts';
 import { startRules } from './start-rules.ts';
 import { settledOrAborted } from './settled.ts';
 import { StatusFile } from './status-file.ts';
 import { openStore, readNetworkConfig } from './store.ts';
-import { SubnetFile } from './subnet-file.ts';
+import { SubnetFile, type SubnetFileContent } from './subnet-file.ts';
 
 /**
  * The engine sizes its heap by the machine's memory, but the agent lives within 50 MiB: between large steps, when much of
@@ -48,49 +47,51 @@ const TICK = 1000;
 /** The agent of one node: composes store, backend, reconciler and rules. Stopping it removes nothing. */
 export class Agent {
   readonly #context: AgentContext;
-  readonly #state: ReadinessState = {
-    starting: 'starting',
-    passError: undefined,
-    rulesError: undefined,
-    fileError: undefined,
-  };
-  readonly #statusFile: StatusFile;
-  #manager: SubnetManager | undefined;
-  #saidReady = false;
-  #statusComplaint = '';
-  #foundBefore = '';
+  readonly #reporter: Reporter;
 
   constructor(context: AgentContext) {
+    const { options, clock, log, silence } = context;
     this.#context = context;
-    this.#statusFile = new StatusFile(this.#runFile('status.json'));
-  }
-
-  readiness(): Readiness {
-    const { clock, silence } = this.#context;
-    return readinessOf(this.#state, {
-      last: this.#manager?.lastContact(),
-      now: clock.monotonic(),
+    this.#reporter = new Reporter({
+      statusFile: new StatusFile(this.#runFile('status.json')),
+      notifySocket: options.env['NOTIFY_SOCKET'],
+      clock,
+      log,
       silence,
     });
   }
 
-  /** Runs until `signal` is aborted. Throws only what waiting cannot mend. */
+  readiness(): Readiness {
+    return this.#reporter.readiness();
+  }
+
+  /** Runs until `signal` is aborted. Throws only what waiting cannot mend; the status file then says what that was. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#reporter.tick();
+    try {
+      await this.#run(signal);
+    } catch (error) {
+      if (!signal.aborted) this.#reporter.waiting(describe(error));
+      throw error;
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
     const { options, log, clock, random } = this.#context;
+    const config = await readNetworkConfig(options.flags['net-config-path'], log);
+    checkBackend(config);
     await using stack = new AsyncDisposableStack();
-    this.#tick();
-    const timer = setInterval(() => this.#tick(), TICK);
+    const reporter = this.#reporter;
+    const timer = setInterval(() => reporter.tick(), TICK);
     stack.defer(() => clearInterval(timer));
     const restart = new AbortController();
     const stop = AbortSignal.any([signal, restart.signal]);
-    const config = await readNetworkConfig(options.flags['net-config-path'], log);
-    checkBackend(config);
-    const onWait = (reason: string) => this.#waiting(reason);
+    const onWait = (reason: string) => reporter.waiting(reason);
     const onOwnChange = (record: OwnRecord) => restart.abort(new SubnetChanged(record));
-    this.#waiting('waiting for the API server');
+    reporter.waiting('waiting for the API server');
     const manager = await openStore({ options, log, clock, random, signal: stop, onOwnChange, onWait });
-    this.#manager = manager;
-    this.#waiting(`waiting for the Node of this node and its podCIDR`);
+    reporter.follow(manager);
+    reporter.waiting(`waiting for the Node of this node and its podCIDR`);
     const own = await manager.own(config, stop);
     log.info('this node', { node: own.name, ...own.subnets });
     const rtnetlink = stack.use(Rtnetlink.open());
@@ -102,6 +103,7 @@ export class Agent {
   async #serve(parts: ServeParts): Promise<void> {
     const { config, manager, own, external, rtnetlink, stop, stack } = parts;
     const { options, log } = this.#context;
+    const reporter = this.#reporter;
     const backend = this.#backend(parts);
     for (const warning of backend.warnings) log.warn(warning);
     const kernel = new NetlinkKernel(rtnetlink);
@@ -110,58 +112,46 @@ export class Agent {
     const peers = new Peers(backend, log, relax);
     const plan = () => planOf(backend.links, peers.claims);
     let programmed = false;
-    const keeper = new Keeper({
-      reconciler,
-      plan,
-      log,
-      clock: this.#context.clock,
-      random: this.#context.random,
-      onPass: (report) => this.#passed(report, programmed),
-    });
+    const onPass = (report: PassReport) => reporter.passed(report, !programmed);
+    const keeper = new Keeper({ ...this.#context, reconciler, plan, onPass });
     stack.defer(() => keeper.close());
     // The device must be there before peers hear of it.
-    this.#waiting('setting up the overlay device');
+    reporter.waiting('setting up the overlay device');
+    const setUp = () => reconciler.devices(plan());
     await setUpDevices({
       ...this.#context,
-      setUp: () => reconciler.devices(plan()),
+      setUp,
       signal: stop,
-      onWait: (reason) => this.#waiting(reason),
+      onWait: (reason) => reporter.waiting(reason),
     });
-    this.#waiting('publishing the lease');
-    await manager.publish(
-      { backendType: backend.type, publicIp: external.publicIps, backendData: backend.backendData },
-      stop,
-    );
-    const rules = startRules({
-      config,
-      own,
-      ...options,
-      log,
-      onResult: (error) => (this.#state.rulesError = error),
-    });
+    reporter.waiting('publishing the lease');
+    const { type, backendData } = backend;
+    await manager.publish({ backendType: type, publicIp: external.publicIps, backendData }, stop);
+    const rules = startRules({ config, own, ...options, log, onResult: (error) => reporter.rules(error) });
     stack.use(rules.keeper);
     await settledOrAborted(rules.started, stop);
-    const subnetFile = new SubnetFile(options.flags['subnet-file'], {
-      config,
-      own,
-      mtu: backend.mtu,
-      ipMasq: options.flags['ip-masq'],
+    reporter.waiting('waiting for the list of nodes');
+    reporter.whenReady(() => {
+      log.info('ready');
+      // Rejects only when stopped.
+      void manager.announceReady(stop).catch(() => {});
     });
-    const monitor = () => this.#monitor(rtnetlink, plan, keeper);
-    this.#waiting('waiting for the list of nodes');
     const first = () => {
       programmed = true;
       relax();
       keeper.pass();
       relax();
       // From here on, not before: thousands of notifications of our own first writes would only be read and dropped.
-      stack.use(monitor());
+      stack.use(this.#monitor(rtnetlink, plan, keeper));
       keeper.request('first look with notifications on');
-      stack.defer(this.#keepFile(subnetFile));
-      this.#state.starting = undefined;
-      this.#tick();
-      log.info('ready', { peers: peers.size, entries: peers.claims.entries.size, mtu: backend.mtu });
-      void manager.announceReady(stop).catch(() => {});
+      stack.defer(this.#keepFile({ config, own, mtu: backend.mtu, ipMasq: options.flags['ip-masq'] }));
+      const { entries } = peers.claims;
+      log.info('peers programmed', {
+        peers: peers.size,
+        entries: entries.size,
+        mtu: backend.mtu,
+      });
+      reporter.started();
     };
     const inbox = new Inbox((events) => {
       if (programmed) keeper.change(peers.take(events));
@@ -175,16 +165,11 @@ export class Agent {
   }
 
   /** Writes the subnet file and keeps it; returns what ends that. */
-  #keepFile(file: SubnetFile): () => void {
-    const { log } = this.#context;
-    return file.keep({
+  #keepFile(content: SubnetFileContent): () => void {
+    const { log, options } = this.#context;
+    return new SubnetFile(options.flags['subnet-file'], content).keep({
       onRepair: () => log.warn('the subnet file was removed or changed; written again'),
-      onResult: (error) => {
-        const text = error === undefined ? undefined : describe(error);
-        if (text !== undefined && text !== this.#state.fileError)
-          log.error('the subnet file cannot be written; trying again', { error: text });
-        this.#state.fileError = text;
-      },
+      onResult: (error) => this.#reporter.file(error),
     });
   }
 
@@ -219,7 +204,7 @@ export class Agent {
       clock,
       log,
       signal: parts.signal,
-      onWait: (reason) => this.#waiting(reason),
+      onWait: (reason) => this.#reporter.waiting(reason),
     });
   }
 
@@ -235,44 +220,6 @@ export class Agent {
       linkNames: () => new Map(rtnetlink.links().map((link) => [link.index, link.name])),
       onSurprise: (what) => keeper.request(what),
     });
-  }
-
-  #passed(report: PassReport, programmed: boolean): void {
-    const { log } = this.#context;
-    this.#state.passError = report.errors[0] === undefined ? undefined : describe(report.errors[0]);
-    const found = report.found.slice(0, 5).join('; ');
-    // What cannot be repaired is found again by every attempt.
-    const again = report.errors.length > 0 && found === this.#foundBefore;
-    if (programmed && this.#state.starting === undefined && report.foundCount > 0 && !again) {
-      const what = report.errors.length === 0 ? 'not as planned; repaired' : 'not as planned';
-      log.warn(what, { found, count: report.foundCount });
-    }
-    this.#foundBefore = found;
-    this.#tick();
-  }
-
-  #waiting(reason: string): void {
-    if (this.#state.starting === undefined) return;
-    this.#state.starting = reason;
-    this.#tick();
-  }
-
-  /** Keeps what others see of readiness up to date. */
-  #tick(): void {
-    const { log, options } = this.#context;
-    const readiness = this.readiness();
-    try {
-      this.#statusFile.update(readiness);
-      this.#statusComplaint = '';
-    } catch (error) {
-      const text = describe(error);
-      if (text !== this.#statusComplaint) log.warn('the status file cannot be written', { error: text });
-      this.#statusComplaint = text;
-    }
-    if (readiness.ready && !this.#saidReady) {
-      this.#saidReady = true;
-      notifySystemd(options.env['NOTIFY_SOCKET'], 'READY=1');
-    }
   }
 
   /** A file beside the subnet file: /run/flannel by default. */
