@@ -1,0 +1,187 @@
+import { describe, expect, test } from 'bun:test';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { VERSION } from '#base/version.ts';
+import { parseKubeconfig } from '#clients/k8s/kubeconfig.ts';
+import { FLAGS, type FlagSpec } from '#daemon/flag-table.ts';
+import { parseFlags } from '#daemon/flags.ts';
+import { FLANNEL_CONFLIST } from '#lab/cni/conflist.ts';
+import { HELP } from '#lab/command/help.ts';
+import { COMMANDS, FAULTS, parseLabArguments } from '#lab/command/options.ts';
+import { parseNetworkConfig } from '#subnet/config.ts';
+import manifest from '../../package.json';
+
+const root = join(import.meta.dir, '../..');
+const pages = ['.', 'docs', 'docs/adr'].flatMap((folder) =>
+  readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => (folder === '.' ? name : `${folder}/${name}`)),
+);
+
+function read(page: string): string {
+  return readFileSync(join(root, page), 'utf8');
+}
+
+interface Page {
+  /** Without the code blocks. */
+  readonly prose: string;
+  /** Lines of fenced and indented code blocks. */
+  readonly code: readonly string[];
+}
+
+function split(page: string): Page {
+  const prose: string[] = [];
+  const code: string[] = [];
+  let fence: string | undefined;
+  for (const line of read(page).split('\n')) {
+    const mark = /^(\s*)```/.exec(line)?.[1];
+    if (mark !== undefined) {
+      code.push(line);
+      fence = fence === undefined ? mark : undefined;
+    } else if (fence !== undefined || /^ {4}\S/.test(line)) code.push(line);
+    else prose.push(line);
+  }
+  expect([page, fence]).toEqual([page, undefined]);
+  return { prose: prose.join('\n'), code };
+}
+
+/** What a reader would type: lines of code blocks and code inside sentences. */
+function commands(page: string): string[] {
+  const { prose, code } = split(page);
+  const inline = [...prose.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text);
+  return [...code, ...inline].map((text) => text.replace(/\s+#.*$/, '').trim());
+}
+
+function found(page: string, pattern: RegExp): string[] {
+  return commands(page).flatMap((text) => [...text.matchAll(pattern)].map(([, name = '']) => name));
+}
+
+describe.each(pages)('%s', (page) => {
+  test('relative links lead somewhere', () => {
+    const links = [...split(page).prose.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target = '']) => target);
+    const relative = links.filter((target) => !/^[a-z]+:/.test(target));
+    expect(relative.filter((target) => !existsSync(join(root, dirname(page), target)))).toEqual([]);
+  });
+
+  test('commands of this project exist', () => {
+    const scripts: Readonly<Record<string, string>> = manifest.scripts;
+    expect(found(page, /\bnpm run (?:-s )?([\w-]+)/g).filter((name) => scripts[name] === undefined)).toEqual(
+      [],
+    );
+    const files = found(page, /\bnode (scripts\/[\w./-]+)/g);
+    expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+  });
+
+  test('commands of the lab are accepted', () => {
+    for (const line of found(page, /\b(?:npm run lab --|flannelctl lab) (.+)/g)) {
+      if (line.startsWith('<')) continue;
+      const words = line.replace('<fault>', 'link').split(' ');
+      expect([line, parseLabArguments(words).command]).toEqual([line, expect.any(String)]);
+    }
+  });
+
+  test('a file below docs or src that it names is there', () => {
+    // In the map and the walks paths stand without src/: those are not looked for.
+    const files = found(page, /^((?:docs|src|test|scripts)\/[\w./-]+\.(?:ts|mjs|md|txt))$/g);
+    expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+  });
+});
+
+describe('the lab guide', () => {
+  const { prose } = split('docs/lab.md');
+  const headings = [...prose.matchAll(/^## (.+)$/gm)].map(([, title = '']) => title);
+
+  test('has a part for every command of the help', () => {
+    const explained = COMMANDS.filter((name) => name !== 'run' && name !== 'help');
+    for (const name of explained) {
+      expect(headings).toContain(name);
+      expect(HELP).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+    }
+  });
+
+  test('names the flags of the help, all and no others', () => {
+    const flags = (text: string) => new Set([...text.matchAll(/--[a-z][\w-]*/g)].map(([flag]) => flag));
+    const guide = flags(read('docs/lab.md').replaceAll(/^.*\bip -.*$/gm, ''));
+    expect([...guide].sort()).toEqual([...flags(HELP)].sort());
+  });
+
+  test('names every fault', () => {
+    const table = prose.slice(prose.indexOf('| fault |'));
+    for (const fault of FAULTS) expect(table).toContain(`\`${fault}\``);
+  });
+});
+
+describe('the configuration page', () => {
+  const rows = [...read('docs/configuration.md').matchAll(/^\| `--([\w-]+)` \|([^|]*)\|/gm)];
+
+  test('has every flag of flanneld, and no other', () => {
+    const documented = rows.map(([, name = '']) => name);
+    expect(documented.toSorted()).toEqual(Object.keys(FLAGS).toSorted());
+  });
+
+  test('has the defaults of the flags', () => {
+    for (const [, name = '', shown = ''] of rows) {
+      const spec: FlagSpec | undefined = Object.entries<FlagSpec>(FLAGS).find(([flag]) => flag === name)?.[1];
+      const fallback = spec?.kind === 'list' || name === 'version' ? '' : String(spec?.fallback);
+      expect([name, shown.replaceAll('`', '').trim()]).toEqual([name, fallback]);
+    }
+  });
+});
+
+describe('the installation page', () => {
+  const text = read('docs/install.md');
+  const blocks = (language: string) =>
+    [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map(
+      ([, body = '']) => body,
+    );
+
+  test('has a configuration, a conflist and a kubeconfig that the programs take', () => {
+    const [netConf = '', conflist = ''] = blocks('json');
+    expect(parseNetworkConfig(netConf, { source: 'net-conf.json' }).warnings).toEqual([]);
+    expect(JSON.parse(conflist)).toEqual(FLANNEL_CONFLIST);
+    const kubeconfig = parseKubeconfig(blocks('yaml')[1] ?? '', { path: '/etc/kube-flannel/kubeconfig' });
+    expect(kubeconfig.token?.toString()).toBe('/etc/kube-flannel/token');
+    expect(kubeconfig.ca?.toString()).toBe('/etc/kube-flannel/ca.crt');
+  });
+
+  test('starts the agent with flags that it takes', () => {
+    const words = /^ExecStart=\S+\/flanneld (.+)$/m.exec(text)?.[1]?.split(' ') ?? [];
+    const { given, warnings } = parseFlags(words, {});
+    expect(warnings).toEqual([]);
+    expect([...given]).toContain('kube-subnet-mgr');
+  });
+});
+
+test('the README names the Debian packages that the tests install', () => {
+  const part = /\nDebian packages ([\s\S]*?);/.exec(read('README.md'))?.[1] ?? '';
+  const named = [...part.matchAll(/`([^`]+)`/g)].map(([, name]) => name);
+  const list = /TEST_PACKAGES = \[([\s\S]*?)\n\];/.exec(read('scripts/ensure.mjs'))?.[1] ?? '';
+  expect(named).toEqual([...list.matchAll(/\bname: '([^']+)'/g)].map(([, name]) => name));
+  expect(named).not.toEqual([]);
+});
+
+test('the changelog knows this version', () => {
+  expect(read('CHANGELOG.md')).toMatch(new RegExp(`^## ${VERSION.replaceAll('.', '\\.')}$`, 'm'));
+});
+
+describe.each([
+  ['README.md', 'README.ko.md'],
+  ['docs/lab.md', 'docs/lab.ko.md'],
+])('%s and %s', (english, korean) => {
+  test('have the same outline', () => {
+    const outline = (page: string) => [...split(page).prose.matchAll(/^#+(?= )/gm)].map(([marks]) => marks);
+    expect(outline(korean)).toEqual(outline(english));
+  });
+
+  test('have the same code blocks', () => {
+    expect(split(korean).code).toEqual(split(english).code);
+  });
+
+  test('have tables of the same size', () => {
+    const rows = (page: string) =>
+      split(page)
+        .prose.split('\n')
+        .filter((line) => line.startsWith('|')).length;
+    expect(rows(korean)).toBe(rows(english));
+  });
+});
