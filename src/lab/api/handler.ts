@@ -63,6 +63,8 @@ export function classify(method: string, target: Target): Classified | undefined
   return { verb: request.verb, resource: rbacName(request), request };
 }
 
+const OPENAPI_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+
 /** Turns requests into answers; knows nothing of sockets. Throws ApiError. */
 export class Handler {
   readonly #options: HandlerOptions;
@@ -80,6 +82,10 @@ export class Handler {
     if (this.#options.faults.isForbidden(verb, resource)) throw forbidden(`${verb} of ${resource}`);
     if (request !== undefined) return this.#resource(http, request);
     if (path === REVIEW_PATH) return review(http);
+    // Old kubectl validates by OpenAPI v2 in protobuf; a document without definitions tells it that there is nothing to check.
+    if (path === 'openapi/v2' && http.method === 'GET') {
+      return { code: 200, contentType: OPENAPI_V2, body: Buffer.alloc(0) };
+    }
     const document = discovery(path);
     if (document === undefined)
       return {
