@@ -1,4 +1,4 @@
-import { ERRNO, ErrnoError } from '#base/errors.ts';
+import { DecodeError, ERRNO, ErrnoError } from '#base/errors.ts';
 import { AF, MSG, SOCK, Socket } from '#ffi/socket.ts';
 import { netlinkAddress } from './connection.ts';
 import { forEachMessage, type NetlinkMessage } from './message.ts';
@@ -13,7 +13,7 @@ export interface MonitorOptions {
   /** Bytes of receive buffer; default 8 MiB. */
   readonly receiveBuffer?: number;
   readonly onMessage: (message: NetlinkMessage) => void;
-  /** Notifications were lost (ENOBUFS): only reading everything again helps. */
+  /** Notifications were lost (ENOBUFS) or cannot be decoded: only reading everything again helps. */
   readonly onOverrun: () => void;
   /** Period of the drain that does not wait for a signal, ms; default 2,000. */
   readonly safetyMs?: number;
@@ -58,7 +58,17 @@ export class NetlinkMonitor implements Disposable {
         if (received.errno !== ERRNO.ENOBUFS) throw new ErrnoError('netlink notifications', received.errno);
         this.#options.onOverrun();
       } else if (received.length > this.#buffer.length) this.#options.onOverrun();
-      else forEachMessage(this.#buffer.subarray(0, received.length), this.#options.onMessage);
+      else this.#deliver(this.#buffer.subarray(0, received.length));
+    }
+  }
+
+  /** What cannot be decoded, here or by the receiver, is as good as lost; the event loop must not hear of it. */
+  #deliver(datagram: Uint8Array): void {
+    try {
+      forEachMessage(datagram, this.#options.onMessage);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#options.onOverrun();
     }
   }
 

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test';
 import { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
 import { Mac } from '#net/mac.ts';
+import { DecodeError } from '#base/errors.ts';
 import { NETLINK } from '#netlink/connection.ts';
 import { NetlinkMonitor } from '#netlink/monitor.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
@@ -153,6 +154,22 @@ describeInNetns(import.meta.path, 'monitor', () => {
     await watching.until(
       (each) => each.type === 'link' && each.link.mtu === 1500 && each.link.name === 'flap',
     );
+  });
+
+  test('what cannot be decoded counts as lost, and does not end the event loop', async () => {
+    using client = Rtnetlink.open();
+    let overruns = 0;
+    using _monitor = new NetlinkMonitor({
+      protocol: NETLINK.ROUTE,
+      groups: [RTNLGRP.LINK],
+      onMessage: () => {
+        throw new DecodeError('link', 0, 'made up');
+      },
+      onOverrun: () => (overruns += 1),
+    });
+    client.createLink({ name: 'strange', kind: { type: 'bridge' } });
+    await Bun.sleep(50);
+    expect(overruns).toBeGreaterThan(0);
   });
 
   test('the safety timer drains what no signal announced', async () => {

@@ -48,6 +48,9 @@ function refuseUnsupported({ raw }: NetConf): void {
     throw unsupported('backend', backend, why);
   }
   if (boolField(raw, 'masqAll', false)) throw unsupported('masqAll', true, why);
+  // A bit of the packet mark is how rules of iptables tell each other what to masquerade; here no mark is set.
+  const bit = field(raw, 'markMasqBit');
+  if (bit !== undefined) throw unsupported('markMasqBit', bit, why);
   for (const key of ['conditionsV4', 'conditionsV6', 'externalSetMarkChain']) {
     const value = field(raw, key);
     if (value !== undefined && !(Array.isArray(value) && value.length === 0))
