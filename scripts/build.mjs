@@ -41,6 +41,9 @@ export function build(log = console.log) {
         '--no-compile-autoload-bunfig',
         '--no-compile-autoload-tsconfig',
         '--no-compile-autoload-package-json',
+        // A plugin lives ten milliseconds: compiling to machine code takes it longer than it saves. main.ts sets the
+        // usual policy for the programs that stay.
+        '--compile-jit-policy=100',
         '--compile-exec-argv=--disallow-code-generation-from-strings=strict --no-addons --no-ffi-cc',
         `--outfile=${staging}/flannel`,
         `${root}src/main.ts`,

@@ -2,14 +2,20 @@ import { VERSION } from '#base/version.ts';
 
 /** Every name that the executable answers to, with the code behind it. Nothing is loaded before it is called for. */
 const PROGRAMS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
-  flanneld: async (args) => (await import('#daemon/main.ts')).daemonMain(args),
-  flannelctl: async (args) => (await import('#cli/main.ts')).cliMain(args),
+  flanneld: async (args) => stays(await import('#daemon/main.ts')).daemonMain(args),
+  flannelctl: async (args) => stays(await import('#cli/main.ts')).cliMain(args),
   flannel: async () => (await import('#cni/main.ts')).pluginProcess('flannel'),
   bridge: async () => (await import('#cni/main.ts')).pluginProcess('bridge'),
   'host-local': async () => (await import('#cni/main.ts')).pluginProcess('host-local'),
   loopback: async () => (await import('#cni/main.ts')).pluginProcess('loopback'),
   portmap: async () => (await import('#cni/main.ts')).pluginProcess('portmap'),
 };
+
+/** The executable starts with little compilation to machine code (scripts/build.mjs); what runs for long wants it. */
+function stays<T>(program: T): T {
+  Bun.unsafe.setJITPolicy(1);
+  return program;
+}
 
 /** `argv0` is the name it was called by, also through links and PATH; a prefix such as `./flanneld` is cut. */
 function programName(argv0: string): string {

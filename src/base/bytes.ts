@@ -125,16 +125,23 @@ export class ByteWriter {
 
 /** Host-order reads at byte offsets; the caller has checked the length. */
 export function readU16(bytes: Uint8Array, at = 0): number {
-  const [low, high] = LITTLE_ENDIAN ? [at, at + 1] : [at + 1, at];
-  return (bytes[low] ?? 0) | ((bytes[high] ?? 0) << 8);
+  const first = bytes[at] ?? 0;
+  const second = bytes[at + 1] ?? 0;
+  return LITTLE_ENDIAN ? first | (second << 8) : (first << 8) | second;
 }
 
 export function readU32(bytes: Uint8Array, at = 0): number {
-  return viewOf(bytes).getUint32(at, LITTLE_ENDIAN);
+  return readI32(bytes, at) >>> 0;
 }
 
 export function readI32(bytes: Uint8Array, at = 0): number {
-  return viewOf(bytes).getInt32(at, LITTLE_ENDIAN);
+  if (!LITTLE_ENDIAN) return viewOf(bytes).getInt32(at);
+  return (
+    (bytes[at] ?? 0) |
+    ((bytes[at + 1] ?? 0) << 8) |
+    ((bytes[at + 2] ?? 0) << 16) |
+    ((bytes[at + 3] ?? 0) << 24)
+  );
 }
 
 export function readU64(bytes: Uint8Array, at = 0): bigint {

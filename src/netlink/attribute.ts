@@ -17,6 +17,9 @@ const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
 const HEADER = 4;
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
 /** Where a piece of input stands: a path in words and the byte offset from the start of the message. */
 export interface Position {
   readonly path: string;
@@ -89,15 +92,15 @@ export const raw: Codec<Uint8Array> = {
 };
 /** UTF-8 with a terminating NUL. */
 export const text: Codec<string> = {
-  write: (out, value) => out.bytes(new TextEncoder().encode(value)).u8(0),
+  write: (out, value) => out.bytes(encoder.encode(value)).u8(0),
   read: (bytes) => {
     const end = bytes.indexOf(0);
-    return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+    return decoder.decode(end < 0 ? bytes : bytes.subarray(0, end));
   },
 };
 /** As `text` without the NUL, where length zero means something or the kernel takes it bare. */
 export const bareText: Codec<string> = {
-  write: (out, value) => out.bytes(new TextEncoder().encode(value)),
+  write: (out, value) => out.bytes(encoder.encode(value)),
   read: (bytes, at) => text.read(bytes, at),
 };
 /** 4 or 16 bytes in network order. */
@@ -138,14 +141,7 @@ export function forEachAttribute(
 ): void {
   let offset = 0;
   while (offset + HEADER <= bytes.length) {
-    const length = readU16(bytes, offset);
-    if (length < HEADER || offset + length > bytes.length) {
-      throw new DecodeError(
-        at.path,
-        at.offset + offset,
-        `attribute length ${length} leads outside its parent`,
-      );
-    }
+    const length = lengthAt(bytes, offset, at);
     const type = readU16(bytes, offset + 2) & NLA_TYPE_MASK;
     each(type, bytes.subarray(offset + HEADER, offset + length), new Place(at, '', offset + HEADER));
     offset += (length + 3) & ~3;
@@ -183,20 +179,15 @@ export function attributeTable<const F extends Fields>(
   fields: F,
   keep: 'keep' | 'drop' = 'keep',
 ): AttributeTable<F> {
-  const entries = Object.entries(fields).map(([key, [type, codec]]) => ({
-    key,
-    type,
-    wireType: codec.nested === true ? type | NLA_F_NESTED : type,
-    codec: codec as Codec<unknown>,
-  }));
-  const byType: (Entry | undefined)[] = [];
-  for (const entry of entries) byType[entry.type] = entry;
+  // Made when first needed: a short-lived process uses few of all tables.
+  let index: TableIndex | undefined;
   return {
     nested: true,
     fields,
     write(out, values) {
+      index ??= indexOf(fields);
       const given: Readonly<Record<string, unknown>> = values;
-      for (const { key, wireType, codec } of entries) {
+      for (const { key, wireType, codec } of index.entries) {
         const value = given[key];
         if (value === undefined) continue;
         const start = out.length;
@@ -210,18 +201,35 @@ export function attributeTable<const F extends Fields>(
       }
     },
     read(bytes, at) {
+      index ??= indexOf(fields);
       const values: Record<string, unknown> = {};
-      const unknown: RawAttribute[] = [];
-      forEachAttribute(bytes, new Place(at, name, 0), (type, payload, position) => {
-        const known = byType[type];
-        if (known !== undefined)
-          values[known.key] = known.codec.read(payload, new Place(position, known.key, 0));
-        else if (keep === 'keep') unknown.push({ type, payload: payload.slice() });
-      });
-      if (unknown.length > 0) values['unknown'] = unknown;
+      let unknown: RawAttribute[] | undefined;
+      // The hottest loop of every answer: most attributes are not asked for and cost a look at their header.
+      for (let offset = 0; offset + HEADER <= bytes.length;) {
+        const end = offset + lengthAt(bytes, offset, at, name);
+        const type = readU16(bytes, offset + 2) & NLA_TYPE_MASK;
+        const known = index.byType[type];
+        if (known !== undefined) {
+          const position = new Place(at, name === '' ? known.key : `${name}.${known.key}`, offset + HEADER);
+          values[known.key] = known.codec.read(bytes.subarray(offset + HEADER, end), position);
+        } else if (keep === 'keep') {
+          unknown ??= [];
+          unknown.push({ type, payload: bytes.slice(offset + HEADER, end) });
+        }
+        offset = (end + 3) & ~3;
+      }
+      if (unknown !== undefined) values['unknown'] = unknown;
       return values as AttributeValues<F>;
     },
   };
+}
+
+/** The length of the attribute at `offset`, checked. `inside` names its table, if it has one. */
+function lengthAt(bytes: Uint8Array, offset: number, at: Position, inside = ''): number {
+  const length = readU16(bytes, offset);
+  if (length >= HEADER && offset + length <= bytes.length) return length;
+  const { path, offset: where } = new Place(at, inside, offset);
+  throw new DecodeError(path, where, `attribute length ${length} leads outside its parent`);
 }
 
 interface Entry {
@@ -229,6 +237,26 @@ interface Entry {
   readonly type: number;
   readonly wireType: number;
   readonly codec: Codec<unknown>;
+}
+
+interface TableIndex {
+  readonly entries: readonly Entry[];
+  readonly byType: readonly (Entry | undefined)[];
+}
+
+function indexOf(fields: Fields): TableIndex {
+  const entries: Entry[] = [];
+  const byType: (Entry | undefined)[] = [];
+  for (const key of Object.keys(fields)) {
+    const field = fields[key];
+    if (field === undefined) continue;
+    const type = field[0];
+    const codec = field[1] as Codec<unknown>;
+    const entry = { key, type, wireType: codec.nested === true ? type | NLA_F_NESTED : type, codec };
+    entries.push(entry);
+    byType[type] = entry;
+  }
+  return { entries, byType };
 }
 
 /** A position below another; its words are put together only when an error asks for them. */

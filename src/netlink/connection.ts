@@ -119,6 +119,30 @@ export class NetlinkConnection implements Disposable {
   }
 
   /**
+   * Sends `requests` and behind them, in the same datagram, a GET, and decodes its answer: it sees what they have done.
+   * `errors` has a place for each of `requests` and the last for the GET, whose `answer` is undefined when it failed.
+   */
+  batchAndGet<T>(
+    requests: readonly NetlinkRequest[],
+    get: NetlinkRequest,
+    decode: (message: NetlinkMessage) => T,
+  ): { readonly errors: readonly (NetlinkError | undefined)[]; readonly answer: T | undefined } {
+    const all = [...requests, get];
+    const first = this.#send(all, 0);
+    const errors = all.map((): NetlinkError | undefined => undefined);
+    let answer: T | undefined;
+    this.#receive(get.what, (message) => {
+      const index = message.sequence - first;
+      const request = all[index];
+      if (request === undefined) return false;
+      if (message.type === NLMSG.ERROR) errors[index] = readAck(message, request.what);
+      else answer = decode(message);
+      return index === requests.length;
+    });
+    return { errors, answer };
+  }
+
+  /**
    * Sends requests that belong together in one datagram (nf_tables' transactions) and returns the kernel's errors, in
    * the order it found them. Requests that carry NLM_F_ACK must be acknowledged when there is no error: mark one, so
    * that silence is not taken for success. Throws ENOBUFS when an answer was lost; what was done is then unknown.
@@ -210,9 +234,10 @@ export class NetlinkConnection implements Disposable {
     if (this.#sequence > 0x7fffffff) this.#sequence = 0;
     const first = this.#sequence + 1;
     this.#out.reset();
-    for (const [index, request] of requests.entries()) {
+    const last = requests.at(-1);
+    for (const request of requests) {
       this.#sequence += 1;
-      writeMessage(this.#out, request, this.#sequence, index === requests.length - 1 ? lastFlags : flags);
+      writeMessage(this.#out, request, this.#sequence, request === last ? lastFlags : flags);
     }
     // One datagram must fit the send buffer whole (EMSGSIZE); requests of usual size stay far below its default.
     if (this.#out.length > this.#sendBuffer) {

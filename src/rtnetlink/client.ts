@@ -240,6 +240,18 @@ export class Rtnetlink implements Disposable {
     return this.#connection.batch(requests);
   }
 
+  /**
+   * As `apply`, and then reads a link, in the same send: it is seen as the requests have left it. The last place of
+   * `errors` is that of the reading.
+   */
+  applyAndRead(
+    requests: readonly NetlinkRequest[],
+    ref: number | string,
+  ): { readonly errors: readonly (NetlinkError | undefined)[]; readonly link: Link | undefined } {
+    const { errors, answer } = this.#connection.batchAndGet(requests, getLink(ref), readLink);
+    return { errors, link: answer };
+  }
+
   close(): void {
     this.#connection.close();
   }

@@ -12,7 +12,7 @@ import { openContainer, type Container } from '../container.ts';
 import { announce, configureContainer } from './container.ts';
 import { familiesOf, planAddressing, type Addressing } from './gateway.ts';
 import { enableForwarding } from './sysctl.ts';
-import { createPair, interfaceExists, waitForCarrier, type VethPair } from './veth.ts';
+import { createPair, interfaceExists, setUpPort, waitForCarrier, type VethPair } from './veth.ts';
 
 interface Work {
   readonly call: Invocation;
@@ -54,7 +54,8 @@ async function build(work: Work): Promise<CniResult> {
   for (const family of familiesOf(addressing.gateways)) enableForwarding(family);
   const pair = createPair({ client, container, bridge, ifName: call.args.ifName, config, host: call.host });
   work.undo.push(() => client.deleteLink(pair.hostEnd.index));
-  if (!config.containerDown) connect(work, { bridge, pair, addressing });
+  if (config.containerDown) setUpPort({ client, hostEnd: pair.hostEnd, config });
+  else connect(work, { bridge, pair, addressing });
   if (config.ipMasq && addressing.ips.length > 0) {
     const { addMasquerade, removeMasquerade } = await import('./masquerade.ts');
     work.undo.push(() => removeMasquerade(call));
@@ -85,10 +86,13 @@ async function reserve({ call, config, undo }: Work): Promise<CniResult> {
 function connect(work: Work, made: { bridge: Link; pair: VethPair; addressing: Addressing }): void {
   const { call, config, client, container } = work;
   const { bridge, pair, addressing } = made;
-  // What the node remembers of the last owner of an address would make a black hole of it.
-  client.apply(addressing.ips.map(({ address }) => deleteNeighbour({ link: bridge.index, ip: address.ip })));
   const setup = { container, link: pair.containerEnd, addressing, config, host: call.host };
   configureContainer(setup);
-  waitForCarrier(client, pair.hostEnd, call.host);
+  const port = { client, hostEnd: pair.hostEnd, config };
+  // What the node remembers of the last owner of an address would make a black hole of it.
+  const forgotten = addressing.ips.map(({ address }) =>
+    deleteNeighbour({ link: bridge.index, ip: address.ip }),
+  );
+  waitForCarrier(port, setUpPort(port, forgotten), call.host);
   announce(setup);
 }

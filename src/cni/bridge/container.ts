@@ -1,5 +1,6 @@
 import { describe, hasErrno } from '#base/errors.ts';
 import { withNetns } from '#ffi/netns.ts';
+import type { NetlinkRequest } from '#netlink/message.ts';
 import { IFA_F } from '#rtnetlink/constants.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import { addAddress, addRoute, setLink } from '#rtnetlink/requests.ts';
@@ -40,28 +41,39 @@ export function configureContainer(setup: ContainerSetup): void {
     ),
     setLink(link.index, { up: true }),
   ];
-  for (const error of container.client.apply(requests)) if (error !== undefined) throw error;
-  if (config.dad && ipv6) settle(setup);
-  addRoutes(setup);
+  // A route may name an address as its source only when detection is through with it.
+  const waits = config.dad && ipv6;
+  apply(container, requests, waits ? [] : routeRequests(setup));
+  if (!waits) return;
+  settle(setup);
+  apply(container, [], routeRequests(setup));
 }
 
-/** All in one send. A route that the address itself has made already is what was asked for. */
-function addRoutes({ container, link, addressing }: ContainerSetup): void {
+/** All in one send. A route that an address itself has made already is what was asked for. */
+function apply(
+  { client }: Container,
+  requests: readonly NetlinkRequest[],
+  routes: readonly NetlinkRequest[],
+): void {
+  for (const [index, error] of client.apply([...requests, ...routes]).entries()) {
+    if (error === undefined || (index >= requests.length && hasErrno(error, 'EEXIST'))) continue;
+    throw error;
+  }
+}
+
+function routeRequests({ link, addressing }: ContainerSetup): NetlinkRequest[] {
   const routes = addressing.routes.map((route) => ({ route, gateway: gatewayFor(route, addressing.ips) }));
-  const errors = container.client.apply(
-    routes.map(({ route, gateway }) =>
-      addRoute({
-        dst: route.dst.length === 0 ? { default: route.dst.family } : route.dst,
-        gateway,
-        link: link.index,
-        priority: route.priority,
-        table: route.table,
-        scope: route.scope,
-        ...metricsOf(route),
-      }),
-    ),
+  return routes.map(({ route, gateway }) =>
+    addRoute({
+      dst: route.dst.length === 0 ? { default: route.dst.family } : route.dst,
+      gateway,
+      link: link.index,
+      priority: route.priority,
+      table: route.table,
+      scope: route.scope,
+      ...metricsOf(route),
+    }),
   );
-  for (const error of errors) if (error !== undefined && !hasErrno(error, 'EEXIST')) throw error;
 }
 
 function metricsOf({ mtu, advmss }: CniRoute) {

@@ -1,7 +1,9 @@
 import { isExists } from '#base/errors.ts';
+import type { NetlinkRequest } from '#netlink/message.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 import { IF_OPER } from '#rtnetlink/constants.ts';
 import type { Link } from '#rtnetlink/link.ts';
+import { newLink, setBridgePort } from '#rtnetlink/requests.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Host } from '../plugin.ts';
 import type { BridgeConfig } from './config.ts';
@@ -31,49 +33,46 @@ export interface VethSetup {
  * Throws EEXIST as CniError when the container has such an interface.
  */
 export function createPair(setup: VethSetup): VethPair {
-  const { client, container, ifName, config } = setup;
-  const name = createWithFreeName(setup);
+  const { client, container, ifName } = setup;
+  const hostEnd = createWithFreeName(setup);
   try {
-    const hostEnd = client.link(name);
     const containerEnd = container.client.link(ifName);
-    if (hostEnd === undefined || containerEnd === undefined) {
-      throw new CniError(CODE.INTERNAL, `veth pair ${name} was removed while it was being set up`);
-    }
-    if (config.hairpin || config.isolated) {
-      client.setBridgePort(hostEnd.index, {
-        ...(config.hairpin ? { hairpin: true } : {}),
-        ...(config.isolated ? { isolated: true } : {}),
-      });
-    }
+    if (containerEnd === undefined) throw removedMeanwhile(hostEnd.name);
     return { hostEnd, containerEnd };
   } catch (error) {
-    client.deleteLink(name);
+    client.deleteLink(hostEnd.index);
     throw error;
   }
 }
 
-function createWithFreeName(setup: VethSetup): string {
+/** Makes the pair and reads the host's end in one send. */
+function createWithFreeName(setup: VethSetup): Link {
   const { client, container, bridge, ifName, config, host } = setup;
+  const { mtu } = config;
   for (let attempt = 1; ; attempt += 1) {
     const name = `veth${host.random(4).toHex()}`;
-    try {
-      client.createLink({
-        name,
-        kind: {
-          type: 'veth',
-          peer: { name: ifName, netns: container.netns, mac: config.mac, mtu: config.mtu },
-        },
-        mtu: config.mtu,
-        master: bridge.index,
-        up: true,
-      });
-      return name;
-    } catch (error) {
-      if (!isExists(error)) throw error;
-      if (container.client.link(ifName) !== undefined) throw interfaceExists(ifName);
-      if (attempt === NAME_TRIES) throw error;
+    const peer = { name: ifName, netns: container.netns, mac: config.mac, mtu };
+    const pair = newLink({ name, kind: { type: 'veth', peer }, mtu, master: bridge.index, up: true });
+    const { errors, link } = client.applyAndRead([pair], name);
+    const [error] = errors;
+    if (error === undefined) {
+      if (link !== undefined) return link;
+      throw removedMeanwhile(name);
     }
+    if (!isExists(error)) throw error;
+    if (container.client.link(ifName) !== undefined) throw interfaceExists(ifName);
+    if (attempt === NAME_TRIES) throw error;
   }
+}
+
+function removedMeanwhile(name: string): CniError {
+  return new CniError(CODE.INTERNAL, `veth pair ${name} was removed while it was being set up`);
+}
+
+/** What the bridge is to do with the port. */
+function portOptions(port: Link, { hairpin, isolated }: BridgeConfig): NetlinkRequest[] {
+  if (!hairpin && !isolated) return [];
+  return [setBridgePort(port.index, { ...(hairpin ? { hairpin } : {}), ...(isolated ? { isolated } : {}) })];
 }
 
 export function interfaceExists(ifName: string): CniError {
@@ -82,17 +81,31 @@ export function interfaceExists(ifName: string): CniError {
   });
 }
 
-/** Waits until the bridge forwards to the new port: a packet before that would be lost. */
-export function waitForCarrier(client: Rtnetlink, port: Link, host: Host): void {
+/** Sets the options of the port, and what `more` asks for, whose errors do not count. */
+export function setUpPort(
+  { client, hostEnd, config }: PortSetup,
+  more: readonly NetlinkRequest[] = [],
+): Link | undefined {
+  const options = portOptions(hostEnd, config);
+  const { errors, link } = client.applyAndRead([...options, ...more], hostEnd.index);
+  const [error] = errors;
+  if (options.length > 0 && error !== undefined) throw error;
+  return link;
+}
+
+export interface PortSetup {
+  readonly client: Rtnetlink;
+  readonly hostEnd: Link;
+  readonly config: BridgeConfig;
+}
+
+/** Waits until the bridge forwards to the new port, last seen as `seen`: a packet before that would be lost. */
+export function waitForCarrier({ client, hostEnd }: PortSetup, seen: Link | undefined, host: Host): void {
   const end = host.now() + CARRIER_TIMEOUT;
-  for (;;) {
-    const operState = client.link(port.index)?.operState;
-    if (operState === IF_OPER.UP) return;
-    if (operState === undefined || host.now() > end) {
-      throw new CniError(
-        CODE.INTERNAL,
-        `bridge port ${port.name} has no carrier after ${CARRIER_TIMEOUT} ms`,
-      );
+  for (let port = seen; port?.operState !== IF_OPER.UP; port = client.link(hostEnd.index)) {
+    if (port === undefined || host.now() > end) {
+      const message = `bridge port ${hostEnd.name} has no carrier after ${CARRIER_TIMEOUT} ms`;
+      throw new CniError(CODE.INTERNAL, message);
     }
     host.sleep(1);
   }

@@ -35,7 +35,7 @@ export class Store implements Disposable {
   readonly #dir: string;
   readonly #bootId: string;
   #lock: number;
-  /** What NEW_FILE holds, once it is on disk. */
+  /** What NEW_FILE holds, once it is written. */
   #written: string | undefined;
 
   private constructor(dir: string, bootId: string, lock: number) {
@@ -83,16 +83,17 @@ export class Store implements Disposable {
   }
 
   /**
-   * Reserves `ip` unless somebody holds it; true when done. The addresses of one holder are links to one file: what is
-   * in it is the same, and the wait for the disk is the dearest part of an ADD.
+   * Reserves `ip` unless somebody holds it; true when done. A reservation appears whole or not at all, whatever becomes
+   * of this process. After a power cut it may be empty or gone: so is its container, and waiting for the disk, the
+   * dearest part of an ADD, would only keep what belongs to an earlier boot. The addresses of one holder are links to
+   * one file: what is in it is the same.
    */
   reserve(ip: Ip, holder: Attachment): boolean {
     const text = `${holder.containerId}\r\n${holder.ifName}`;
     if (this.#written !== text) {
-      // A leftover may be a link to somebody's reservation: never write into it. What `link` publishes is on disk:
-      // after a power cut a reservation is whole or not there.
+      // A leftover may be a link to somebody's reservation: never write into it.
       removeFile(`${this.#dir}/${NEW_FILE}`);
-      writeText(`${this.#dir}/${NEW_FILE}`, text, { mode: 0o600, durable: true });
+      writeText(`${this.#dir}/${NEW_FILE}`, text, { mode: 0o600 });
       this.#written = text;
     }
     this.#noteBoot(ip.toString(), text);
