@@ -41,10 +41,17 @@ const systemHost: Host = {
   wallClock: () => Date.now(),
   now: () => performance.now(),
   sleep: (ms) => Bun.sleepSync(ms),
-  random: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  random,
   bootId: () => readText('/proc/sys/kernel/random/boot_id').trim(),
   warn,
 };
+
+/** For names and MAC addresses, which must not clash and may be guessed; the engine seeds each process by chance. */
+function random(count: number): Uint8Array {
+  const bytes = new Uint8Array(count);
+  for (let i = 0; i < count; i += 1) bytes[i] = Math.floor(Math.random() * 256);
+  return bytes;
+}
 
 /** By file descriptor: `process.stdin` and `process.stdout` cost more than a whole ADD. */
 function readStdin(): string {

@@ -1,5 +1,5 @@
 import { ErrnoError } from '#base/errors.ts';
-import { checked, cString, errno, libc } from './libc.ts';
+import { checked, cString, errno, libc, rareLibc } from './libc.ts';
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -49,11 +49,11 @@ export interface Mount {
 /** `mount(2)`. */
 export function mount(request: Mount): void {
   const { source, target, type, flags, data = '' } = request;
-  const result = libc().mount(cString(source), cString(target), cString(type), flags, cString(data));
+  const result = rareLibc().mount(cString(source), cString(target), cString(type), flags, cString(data));
   if (result === -1) throw new ErrnoError(`mount ${source} on ${target}`, errno());
 }
 
 /** `umount2(2)`. */
 export function unmount(target: string, flags = 0): void {
-  if (libc().umount2(cString(target), flags) === -1) throw new ErrnoError(`unmount ${target}`, errno());
+  if (rareLibc().umount2(cString(target), flags) === -1) throw new ErrnoError(`unmount ${target}`, errno());
 }

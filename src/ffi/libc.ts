@@ -12,34 +12,39 @@ const SYMBOLS = {
   bind: { args: ['i32', 'buffer', 'u32'], returns: 'i32' },
   close: { args: ['i32'], returns: 'i32' },
   fdatasync: { args: ['i32'], returns: 'i32' },
-  fcntl: { args: ['i32', 'i32', 'i64'], returns: 'i32' },
   flock: { args: ['i32', 'i32'], returns: 'i32' },
-  getsockname: { args: ['i32', 'buffer', 'buffer'], returns: 'i32' },
-  getsockopt: { args: ['i32', 'i32', 'i32', 'buffer', 'buffer'], returns: 'i32' },
-  ioctl: { args: ['i32', 'u64', 'buffer'], returns: 'i32' },
   link: { args: ['cstring', 'cstring'], returns: 'i32' },
   mkdir: { args: ['cstring', 'u32'], returns: 'i32' },
-  mount: { args: ['cstring', 'cstring', 'cstring', 'u64', 'cstring'], returns: 'i32' },
   open: { args: ['cstring', 'i32', 'u32'], returns: 'i32' },
   read: { args: ['i32', 'buffer', 'u64'], returns: FFIType.i64_fast },
   recv: { args: ['i32', 'buffer', 'u64', 'i32'], returns: FFIType.i64_fast },
-  recvfrom: { args: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'], returns: FFIType.i64_fast },
   rename: { args: ['cstring', 'cstring'], returns: 'i32' },
   send: { args: ['i32', 'buffer', 'u64', 'i32'], returns: FFIType.i64_fast },
-  sendto: { args: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'u32'], returns: FFIType.i64_fast },
   setns: { args: ['i32', 'i32'], returns: 'i32' },
   setsockopt: { args: ['i32', 'i32', 'i32', 'buffer', 'u32'], returns: 'i32' },
   socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
   syscall: { args: ['i64', 'i64', 'buffer', 'i64', 'i64', 'buffer'], returns: FFIType.i64_fast },
-  umount2: { args: ['cstring', 'i32'], returns: 'i32' },
   unlink: { args: ['cstring'], returns: 'i32' },
-  unshare: { args: ['i32'], returns: 'i32' },
   write: { args: ['i32', 'buffer', 'u64'], returns: FFIType.i64_fast },
 } as const;
 
-type Libc = ReturnType<typeof dlopen<typeof SYMBOLS>>['symbols'];
+/** What the CNI plugins have no use for: every symbol that is looked up costs their start 8 µs. */
+const RARE_SYMBOLS = {
+  fcntl: { args: ['i32', 'i32', 'i64'], returns: 'i32' },
+  getsockname: { args: ['i32', 'buffer', 'buffer'], returns: 'i32' },
+  ioctl: { args: ['i32', 'u64', 'buffer'], returns: 'i32' },
+  mount: { args: ['cstring', 'cstring', 'cstring', 'u64', 'cstring'], returns: 'i32' },
+  recvfrom: { args: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'], returns: FFIType.i64_fast },
+  sendto: { args: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'u32'], returns: FFIType.i64_fast },
+  umount2: { args: ['cstring', 'i32'], returns: 'i32' },
+  unshare: { args: ['i32'], returns: 'i32' },
+} as const;
 
-let loaded: { readonly symbols: Libc; readonly errno: Pointer } | undefined;
+type Libc = ReturnType<typeof dlopen<typeof SYMBOLS>>['symbols'];
+type RareLibc = ReturnType<typeof dlopen<typeof RARE_SYMBOLS>>['symbols'];
+
+let loaded: { readonly name: string; readonly symbols: Libc; readonly errno: Pointer } | undefined;
+let rare: RareLibc | undefined;
 
 /** glibc first, then musl by machine name; loaded at the first call, never at import. */
 function load(): NonNullable<typeof loaded> {
@@ -51,7 +56,7 @@ function load(): NonNullable<typeof loaded> {
       const { symbols } = dlopen(name, SYMBOLS);
       const errno = symbols.__errno_location();
       if (errno === null) throw new FlannelError('bug', '__errno_location returned NULL');
-      loaded = { symbols, errno: Number(errno) as Pointer };
+      loaded = { name, symbols, errno: Number(errno) as Pointer };
       return loaded;
     } catch (error) {
       problem = error;
@@ -63,6 +68,12 @@ function load(): NonNullable<typeof loaded> {
 /** The C library's functions by name. */
 export function libc(): Libc {
   return load().symbols;
+}
+
+/** The functions that few callers need, looked up at the first call. */
+export function rareLibc(): RareLibc {
+  rare ??= dlopen(load().name, RARE_SYMBOLS).symbols;
+  return rare;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { ErrnoError, FlannelError, hasErrno } from '#base/errors.ts';
-import { checked, cString, errno, libc } from './libc.ts';
+import { checked, cString, errno, libc, rareLibc } from './libc.ts';
 
 const O_RDONLY = 0;
 const O_CLOEXEC = 0o2000000;
@@ -84,5 +84,5 @@ export function withNetns<T>(netns: Netns, fn: () => T): T {
 
 /** A new, empty network namespace for this thread (`unshare(2)`). */
 export function unshareNetns(): void {
-  checked('unshare CLONE_NEWNET', libc().unshare(CLONE_NEWNET));
+  checked('unshare CLONE_NEWNET', rareLibc().unshare(CLONE_NEWNET));
 }

@@ -1,5 +1,5 @@
 import { ERRNO, ErrnoError } from '#base/errors.ts';
-import { checked, errno, libc } from './libc.ts';
+import { checked, errno, libc, rareLibc } from './libc.ts';
 
 /** Values of `bits/socket.h`, `asm-generic/socket.h`, `linux/fcntl.h`. */
 const SOCK_CLOEXEC = 0o2000000;
@@ -50,7 +50,7 @@ export class Socket implements Disposable {
   name(): Uint8Array {
     const address = new Uint8Array(128);
     const length = new Uint32Array([address.length]);
-    checked('getsockname', libc().getsockname(this.#fd, address, length));
+    checked('getsockname', rareLibc().getsockname(this.#fd, address, length));
     return address.subarray(0, length[0]);
   }
 
@@ -87,9 +87,9 @@ export class Socket implements Disposable {
 
   /** Non-blocking, and SIGURG to this process whenever something arrives (`fcntl` F_SETOWN, F_SETSIG, O_ASYNC). */
   signalOnInput(): void {
-    checked('fcntl F_SETOWN', libc().fcntl(this.#fd, F_SETOWN, process.pid));
-    checked('fcntl F_SETSIG', libc().fcntl(this.#fd, F_SETSIG, SIGURG));
-    checked('fcntl F_SETFL', libc().fcntl(this.#fd, F_SETFL, O_NONBLOCK | O_ASYNC));
+    checked('fcntl F_SETOWN', rareLibc().fcntl(this.#fd, F_SETOWN, process.pid));
+    checked('fcntl F_SETSIG', rareLibc().fcntl(this.#fd, F_SETSIG, SIGURG));
+    checked('fcntl F_SETFL', rareLibc().fcntl(this.#fd, F_SETFL, O_NONBLOCK | O_ASYNC));
   }
 
   /** Sends one datagram, whole; retried on EINTR. */
@@ -104,7 +104,7 @@ export class Socket implements Disposable {
 
   sendTo(bytes: Uint8Array, address: Uint8Array): void {
     const flags = MSG.NOSIGNAL;
-    checked('sendto', libc().sendto(this.#fd, bytes, bytes.length, flags, address, address.length));
+    checked('sendto', rareLibc().sendto(this.#fd, bytes, bytes.length, flags, address, address.length));
   }
 
   /** One datagram into `buffer`; EINTR is retried, every other errno is a value. */
@@ -121,7 +121,7 @@ export class Socket implements Disposable {
   receiveFrom(buffer: Uint8Array, flags: number, address: Uint8Array): Received {
     const size = new Uint32Array([address.length]);
     for (;;) {
-      const length = Number(libc().recvfrom(this.#fd, buffer, buffer.length, flags, address, size));
+      const length = Number(rareLibc().recvfrom(this.#fd, buffer, buffer.length, flags, address, size));
       if (length >= 0) return { length };
       const why = errno();
       if (why !== ERRNO.EINTR) return { errno: why };
@@ -129,7 +129,7 @@ export class Socket implements Disposable {
   }
 
   ioctl(request: number, argument: Uint8Array): void {
-    checked(`ioctl 0x${request.toString(16)}`, libc().ioctl(this.#fd, request, argument));
+    checked(`ioctl 0x${request.toString(16)}`, rareLibc().ioctl(this.#fd, request, argument));
   }
 
   /** Closing twice is harmless. */

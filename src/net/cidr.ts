@@ -1,6 +1,6 @@
 import { FlannelError } from '#base/errors.ts';
 import type { Family } from './family.ts';
-import { Ip } from './ip.ts';
+import { Ip, parseDecimal } from './ip.ts';
 
 /** An address with a prefix length. Host bits are kept: 10.244.1.1/24 is a value, `network()` its network. */
 export class Cidr {
@@ -17,10 +17,11 @@ export class Cidr {
   }
 
   static tryParse(text: string): Cidr | undefined {
-    const match = /^([0-9a-fA-F.:]+)\/(0|[1-9]\d{0,2})$/.exec(text);
-    const ip = match?.[1] === undefined ? undefined : Ip.tryParse(match[1]);
-    const length = Number(match?.[2]);
-    return ip === undefined || length > ip.bits ? undefined : new Cidr(ip, length);
+    const slash = text.indexOf('/');
+    if (slash < 0) return undefined;
+    const ip = Ip.tryParse(text.slice(0, slash));
+    const length = parseDecimal(text.slice(slash + 1));
+    return ip === undefined || length === undefined || length > ip.bits ? undefined : new Cidr(ip, length);
   }
 
   static parse(text: string): Cidr {

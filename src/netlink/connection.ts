@@ -181,7 +181,7 @@ export class NetlinkConnection implements Disposable {
   #batchOnce(requests: readonly NetlinkRequest[]): (NetlinkError | undefined)[] {
     const last = requests.length - 1;
     const first = this.#send(requests, 0, NLM_F.ACK);
-    const results = Array.from({ length: requests.length }, (): NetlinkError | undefined => undefined);
+    const results = requests.map((): NetlinkError | undefined => undefined);
     this.#receive(requests[0]?.what ?? 'batch', (message) => {
       const index = message.sequence - first;
       const request = requests[index];

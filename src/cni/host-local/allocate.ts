@@ -3,7 +3,7 @@ import { Ip } from '#net/ip.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Attachment } from '../plugin.ts';
 import type { CniIp } from '../result.ts';
-import { candidates, rangeOf, showSet, type IpRange, type RangeSet } from './range.ts';
+import { firstCandidate, rangeOf, showSet, type IpRange, type RangeSet } from './range.ts';
 import { holds, type Holder, type Store } from './store.ts';
 
 /** The container already holds an address of the range set. `ips` may be freed when its earlier ADD never completed. */
@@ -105,8 +105,9 @@ function takeRequested(context: Context, want: { set: RangeSet; index: number; i
 
 function takeNext(context: Context, want: { set: RangeSet; index: number }): Taken {
   const { set, index } = want;
-  for (const candidate of candidates(set, context.store.lastReserved(index))) {
-    if (!tryTake(context, candidate.ip)) continue;
+  const last = context.store.lastReserved(index);
+  const candidate = firstCandidate(set, last, ({ ip }) => tryTake(context, ip));
+  if (candidate !== undefined) {
     context.store.setLastReserved(index, candidate.ip);
     return candidate;
   }

@@ -82,26 +82,37 @@ export interface Candidate {
 }
 
 /**
- * Every address of the set once, round robin from behind `last` (from the first one when `last` is not in the set),
- * gateways left out.
+ * Offers every address of the set once, round robin from behind `last` (from the first one when `last` is not in the
+ * set), gateways left out, until `accept` takes one; undefined when it takes none. Not a generator: the first one of a
+ * process costs it more than all the rest of an allocation.
  */
-export function* candidates(set: RangeSet, last: Ip | undefined): Generator<Candidate> {
+export function firstCandidate(
+  set: RangeSet,
+  last: Ip | undefined,
+  accept: (candidate: Candidate) => boolean,
+): Candidate | undefined {
   const from = last === undefined ? -1 : set.findIndex((range) => contains(range, last));
   const at = Math.max(from, 0);
   const first = set[at];
-  if (first === undefined) return;
-  const begin = from < 0 || last === undefined ? first.start : last.add(1);
-  yield* walk(first, begin, first.end);
-  for (let i = 1; i < set.length; i += 1) {
+  if (first === undefined) return undefined;
+  const begin = from < 0 || last === undefined ? first.start.value : last.value + 1n;
+  let found = walk(first, { begin, end: first.end.value }, accept);
+  for (let i = 1; found === undefined && i < set.length; i += 1) {
     const range = set[(at + i) % set.length];
-    if (range !== undefined) yield* walk(range, range.start, range.end);
+    if (range !== undefined) found = walk(range, { begin: range.start.value, end: range.end.value }, accept);
   }
-  if (begin.compare(first.start) > 0) yield* walk(first, first.start, begin.add(-1));
+  return found ?? walk(first, { begin: first.start.value, end: begin - 1n }, accept);
 }
 
-function* walk(range: IpRange, begin: Ip, end: Ip): Generator<Candidate> {
-  for (let value = begin.value; value <= end.value; value += 1n) {
-    const ip = Ip.fromValue(range.subnet.family, value);
-    if (!ip.equals(range.gateway)) yield { ip, range };
+function walk(
+  range: IpRange,
+  { begin, end }: { readonly begin: bigint; readonly end: bigint },
+  accept: (candidate: Candidate) => boolean,
+): Candidate | undefined {
+  for (let value = begin; value <= end; value += 1n) {
+    if (value === range.gateway.value) continue;
+    const candidate = { ip: Ip.fromValue(range.subnet.family, value), range };
+    if (accept(candidate)) return candidate;
   }
+  return undefined;
 }
