@@ -45,6 +45,5 @@ export interface Backend {
   readonly links: readonly VxlanLink[];
   /** `backend-data` in the annotations: raw JSON. */
   readonly backendData: PerFamily<string>;
-  readonly warnings: readonly string[];
   peer(lease: Lease): PeerPlan;
 }

@@ -9,13 +9,13 @@ export function createBackend(context: BackendContext): Backend {
   return createVxlan(context);
 }
 
-/** Throws ConfigError for a backend that this build does not have, and for options that it does not take. */
-export function checkBackend(config: NetworkConfig): void {
+/**
+ * Throws ConfigError for a backend that this build does not have, and for options that it does not take. Returns warnings,
+ * e.g. about unknown keys.
+ */
+export function checkBackend(config: NetworkConfig): readonly string[] {
   const { type, path } = config.backend;
-  if (type === 'vxlan') {
-    readVxlanOptions(config);
-    return;
-  }
+  if (type === 'vxlan') return readVxlanOptions(config).warnings;
   const known = BACKEND_TYPES.includes(type);
   throw new ConfigError(
     `${path}Type`,

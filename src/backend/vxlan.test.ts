@@ -100,7 +100,8 @@ test('options, spelled as people do; an unknown one is a warning', () => {
     Directrouting: false,
     VNII: 1,
   });
-  const { links, mtu, warnings, backendData } = createBackend(from);
+  const { links, mtu, backendData } = createBackend(from);
+  const warnings = checkBackend(from.config);
   expect(links[0]).toMatchObject({
     name: 'flannel.7',
     vni: 7,

@@ -41,7 +41,7 @@ export function readVxlanOptions(config: NetworkConfig) {
 /** The VXLAN backend: a VTEP per family; per peer a neighbour, an FDB entry and a route. */
 export function createVxlan(context: BackendContext): Backend {
   const { config, external, own } = context;
-  const { options, warnings } = readVxlanOptions(config);
+  const { options } = readVxlanOptions(config);
   const outerMtu = options.MTU === 0 ? external.mtu : options.MTU;
   const links = new Map<Family, VxlanLink>();
   const backendData: Partial<Record<Family, string>> = {};
@@ -72,7 +72,6 @@ export function createVxlan(context: BackendContext): Backend {
     mtu: outerMtu - smallest,
     links: [...links.values()],
     backendData,
-    warnings,
     peer: (lease) => planPeer(lease, { context, links, directRouting: options.DirectRouting }),
   };
 }

@@ -79,7 +79,7 @@ export class Agent {
   async #run(signal: AbortSignal): Promise<void> {
     const { options, log, clock, random } = this.#context;
     const config = await readNetworkConfig(options.flags['net-config-path'], log);
-    checkBackend(config);
+    for (const warning of checkBackend(config)) log.warn(warning);
     await using stack = new AsyncDisposableStack();
     const reporter = this.#reporter;
     const timer = setInterval(() => reporter.tick(), TICK);
@@ -105,7 +105,6 @@ export class Agent {
     const { options, log } = this.#context;
     const reporter = this.#reporter;
     const backend = this.#backend(parts);
-    for (const warning of backend.warnings) log.warn(warning);
     const kernel = new NetlinkKernel(rtnetlink);
     const directRoutes = new FileDirectRoutes(this.#runFile('direct-routes'));
     const reconciler = new Reconciler({ kernel, directRoutes, log, relax });

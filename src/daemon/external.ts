@@ -17,7 +17,7 @@ import { PUBLIC_IP } from './options.ts';
 
 export interface ExternalOptions {
   readonly rtnetlink: Rtnetlink;
-  readonly choice: InterfaceChoice;
+  readonly choice: Omit<InterfaceChoice, 'publicIps'>;
   /** `--public-ip`, `--public-ipv6`; empty when not given. */
   readonly publicIp: Readonly<Record<Family, string>>;
   /** The operator's annotation on the Node. */
@@ -34,8 +34,9 @@ const RETRY = 1000;
 /** Finds the external interface; waits while there is none (no default route yet after boot). */
 export async function findExternalInterface(options: ExternalOptions): Promise<ExternalInterface> {
   const { rtnetlink, choice, clock, log, signal } = options;
+  const publicIps = Object.values(publicAddresses(options, {}));
   for (let said = ''; ;) {
-    const chosen = chooseInterface(viewOf(rtnetlink), choice);
+    const chosen = chooseInterface(viewOf(rtnetlink), { ...choice, publicIps });
     if (!('wait' in chosen)) {
       const publicIps = publicAddresses(options, chosen.addresses);
       const { link, addresses, reason } = chosen;

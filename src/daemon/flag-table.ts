@@ -29,7 +29,7 @@ const NET = 'Interface and address';
 const RULES = 'Traffic rules';
 const FILES = 'Files';
 const HEALTH = 'Health and log';
-const ETCD = 'etcd (without --kube-subnet-mgr)';
+const ETCD = 'etcd (accepted; the etcd subnet manager is not in this version)';
 
 export const FLAGS = {
   'kube-subnet-mgr': boolean(KUBE, false, 'take subnets from the Kubernetes API, not from etcd'),
@@ -65,11 +65,7 @@ export const FLAGS = {
     'seconds between checks of the rules',
   ),
   'iptables-forward-rules': boolean(RULES, true, 'accept forwarded pod traffic'),
-  'ip-blackhole-route': boolean(
-    RULES,
-    false,
-    'blackhole the own subnet, so that dead pod addresses do not loop',
-  ),
+  'ip-blackhole-route': boolean(RULES, false, 'accepted, without effect in this version'),
 
   'subnet-file': string(FILES, 'file', 'written for the CNI plugin', '/run/flannel/subnet.env'),
   'net-config-path': string(FILES, 'file', 'network configuration', '/etc/kube-flannel/net-conf.json'),

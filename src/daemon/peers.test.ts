@@ -13,7 +13,6 @@ const backend: Backend = {
   mtu: 1450,
   links: [],
   backendData: {},
-  warnings: [],
   peer({ backendType }) {
     if (!backendType.startsWith('bad ')) return { entries: testPeer(Number(backendType)), rejected: [] };
     return { entries: [], rejected: [{ family: 'ipv4', reason: backendType.slice(4) }] };

@@ -4,6 +4,7 @@ import type { OwnRecord } from '#subnet/manager.ts';
 import { createTraffic } from '#traffic/create.ts';
 import { trafficRules, type FamilyNetwork } from '#traffic/rules.ts';
 import type { FlagValues } from './flag-table.ts';
+import { ensureBridgeNetfilter } from './bridge-netfilter.ts';
 import { RulesKeeper } from './rules.ts';
 
 export interface RulesParts {
@@ -35,6 +36,7 @@ export function startRules(parts: RulesParts): {
     randomFully: !flags['ip-masq-fully-random-disable'],
   });
   const traffic = createTraffic({ mode, env });
+  if (mode === 'iptables') ensureBridgeNetfilter(config.families, log);
   const period = flags['iptables-resync'] * 1000;
   const keeper = new RulesKeeper({ traffic, rules, period, log, onResult });
   return { keeper, started: keeper.start() };

@@ -58,6 +58,7 @@ export async function openStore(context: StoreContext): Promise<SubnetManager> {
     random,
     setNodeNetworkUnavailable: flags['set-node-network-unavailable'],
     onOwnChange: context.onOwnChange,
+    onWait: context.onWait,
   });
 }
 

@@ -48,7 +48,13 @@ function view(
   };
 }
 
-const BY_DEFAULT: InterfaceChoice = { families: ['ipv4'], iface: [], ifaceRegex: [], canReach: '' };
+const BY_DEFAULT: InterfaceChoice = {
+  families: ['ipv4'],
+  iface: [],
+  ifaceRegex: [],
+  canReach: '',
+  publicIps: [],
+};
 const DUAL: InterfaceChoice = { ...BY_DEFAULT, families: ['ipv4', 'ipv6'] };
 
 /** `<name> <addresses> (<reason>)`, or what is waited for. */
@@ -60,6 +66,13 @@ function chosen(choice: Partial<InterfaceChoice>, from: InterfaceView = view()):
 
 test('the interface of the default route', () => {
   expect(chosen({})).toBe('eth0 192.168.50.11 (ipv4 default route)');
+});
+
+test('the interface that has the published address, unless another is asked for or none has it', () => {
+  const publicIps = [Ip.parse('10.0.0.5')];
+  expect(chosen({ publicIps })).toBe('eth1 10.0.0.5 (it has the public address 10.0.0.5)');
+  expect(chosen({ publicIps, iface: ['eth0'] })).toStartWith('eth0 ');
+  expect(chosen({ publicIps: [Ip.parse('203.0.113.9')] })).toStartWith('eth0 ');
 });
 
 test('of several default routes the one that the kernel prefers', () => {
@@ -151,17 +164,18 @@ test('flags that can never match are errors', () => {
   checkChoice({ ifaceRegex: ['^eth'], canReach: '10.0.0.3' });
 });
 
-test('the published address: flag, else annotation, else own', () => {
+test('the published address: annotation, else flag, else own', () => {
   const options = {
     name: '--public-ip',
     family: 'ipv4',
     annotation: Ip.parse('203.0.113.2'),
     own: Ip.parse('192.168.50.11'),
   } as const;
-  expect(String(publicAddress('203.0.113.1', options))).toBe('203.0.113.1');
+  expect(String(publicAddress('203.0.113.1', options))).toBe('203.0.113.2');
+  expect(String(publicAddress('203.0.113.1', { ...options, annotation: undefined }))).toBe('203.0.113.1');
   expect(String(publicAddress('', options))).toBe('203.0.113.2');
   expect(String(publicAddress('', { ...options, annotation: undefined }))).toBe('192.168.50.11');
   for (const bad of ['x', 'fd50::1', '0.0.0.0', '224.0.0.1', '192.168.50.11/24']) {
-    expect(() => publicAddress(bad, options)).toThrow(ConfigError);
+    expect(() => publicAddress(bad, { ...options, annotation: undefined })).toThrow(ConfigError);
   }
 });

@@ -15,6 +15,8 @@ export interface InterfaceChoice {
   readonly ifaceRegex: readonly string[];
   /** `--iface-can-reach`; empty when not given. */
   readonly canReach: string;
+  /** Addresses that are to be published: without other wishes, the interface that has one of them. */
+  readonly publicIps: readonly Ip[];
 }
 
 /** What the choice is made from. */
@@ -46,7 +48,10 @@ export function chooseInterface(view: InterfaceView, choice: InterfaceChoice): C
   for (const pattern of choice.ifaceRegex) candidates.push(...byRegex(view, pattern));
   if (choice.canReach !== '') candidates.push(...byReach(view, choice.canReach));
   const asked = choice.iface.length + choice.ifaceRegex.length > 0 || choice.canReach !== '';
-  if (!asked) candidates.push(...byDefaultRoute(view, choice.families));
+  if (!asked) {
+    for (const ip of choice.publicIps) candidates.push(...byPublicIp(view, ip));
+    candidates.push(...byDefaultRoute(view, choice.families));
+  }
   let problem: string | undefined;
   for (const candidate of candidates) {
     const addresses: Partial<Record<Family, Ip>> = {};
@@ -91,6 +96,13 @@ function byNameOrIp(view: InterfaceView, wanted: string): Candidate[] {
   const owner = view.addresses.find((address) => address.cidr.ip.equals(ip));
   const link = view.links.find((candidate) => candidate.index === owner?.link);
   return link === undefined ? [] : [{ link, ip, reason: `--iface=${wanted}` }];
+}
+
+/** Behind NAT no interface has the published address: the default route then chooses. */
+function byPublicIp(view: InterfaceView, ip: Ip): Candidate[] {
+  const owner = view.addresses.find((address) => address.cidr.ip.equals(ip));
+  const link = view.links.find((candidate) => candidate.index === owner?.link);
+  return link === undefined ? [] : [{ link, ip, reason: `it has the public address ${ip}` }];
 }
 
 function byRegex(view: InterfaceView, pattern: string): Candidate[] {
@@ -168,12 +180,13 @@ function addressOf(view: InterfaceView, link: Link, family: Family): Ip | undefi
   return own.find((ip) => !ip.isLinkLocal()) ?? own[0];
 }
 
-/** The published address: the flag, else the operator's annotation, else the interface's. */
+/** The published address: the operator's annotation, else the flag (as the original has it), else the interface's. */
 export function publicAddress(
   flag: string,
   options: { name: string; family: Family; annotation: Ip | undefined; own: Ip | undefined },
 ): Ip | undefined {
-  if (flag === '') return options.annotation ?? options.own;
+  if (options.annotation !== undefined) return options.annotation;
+  if (flag === '') return options.own;
   const ip = Ip.tryParse(flag);
   if (ip === undefined || ip.family !== options.family) {
     throw new ConfigError(options.name, `${JSON.stringify(flag)} is not an ${options.family} address`);

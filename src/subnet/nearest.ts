@@ -4,7 +4,9 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   let best: string | undefined;
   let least = Math.max(2, Math.floor(bounded.length / 3)) + 1;
   for (const candidate of candidates) {
-    const d = distance(bounded, candidate.toLowerCase());
+    // The beginning of a name is as good as a slip of one letter.
+    const begun = bounded.length > 3 && candidate.toLowerCase().startsWith(bounded);
+    const d = begun ? 1 : distance(bounded, candidate.toLowerCase());
     if (d < least) {
       least = d;
       best = candidate;

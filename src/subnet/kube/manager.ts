@@ -29,6 +29,8 @@ export interface KubeManagerOptions {
   readonly setNodeNetworkUnavailable?: boolean;
   /** This node's subnets changed (its Node was made anew): the daemon has to start over with this record. */
   readonly onOwnChange?: (record: OwnRecord) => void;
+  /** Told what the manager waits for, and why. */
+  readonly onWait?: (reason: string) => void;
 }
 
 /** The Kubernetes subnet manager. Throws ConfigError for a bad prefix or node name. */
@@ -53,8 +55,8 @@ class KubeManager implements SubnetManager {
 
   constructor(options: KubeManagerOptions, keys: AnnotationKeys) {
     this.#options = options;
-    const { client, nodeName, log, clock, random } = options;
-    this.#context = { client, nodeName, log, clock, random, keys };
+    const { client, nodeName, log, clock, random, onWait } = options;
+    this.#context = { client, nodeName, log, clock, random, keys, onWait };
     this.#publisher = new Publisher(this.#context);
   }
 

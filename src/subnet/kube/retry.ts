@@ -10,6 +10,8 @@ export interface RetryContext {
   /** Uniform random in [0, 1). */
   readonly random: () => number;
   readonly log: Logger;
+  /** Told what is being waited for, and why, in one line. */
+  readonly onWait?: ((reason: string) => void) | undefined;
 }
 
 /** How often an unchanged complaint is repeated, ms. */
@@ -34,6 +36,8 @@ export class Complaint {
   }
 
   tell(what: string, fields: Readonly<Record<string, unknown>>): void {
+    const why = fields['error'] ?? fields['cure'];
+    this.#context.onWait?.(typeof why === 'string' ? `${what}: ${why}` : what);
     const text = JSON.stringify([what, fields]);
     const now = this.#context.clock.monotonic();
     if (text === this.#text && now - this.#at < REPEAT) return;
