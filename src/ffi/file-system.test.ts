@@ -22,6 +22,7 @@ import {
   makeDirectories,
   O,
   openFile,
+  overwriteText,
   parentOf,
   readDescriptor,
   readDirectory,
@@ -76,6 +77,15 @@ describe('text', () => {
     writeFileSync(path, '000');
     writeText(path, '1');
     expect(readText(path)).toBe('100');
+  });
+
+  test('overwritten, whatever stood there', () => {
+    const path = join(dir, 'hint');
+    for (const text of ['10.9.0.100', '10.9.0.2', '', '10.9.0.33']) {
+      overwriteText(path, text, 0o600);
+      expect(readFileSync(path, 'utf8')).toBe(text);
+    }
+    expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
   test('of /proc, whose files have no size', () => {

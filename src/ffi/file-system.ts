@@ -89,14 +89,15 @@ export function readDescriptor(fd: number, limit: number, patience: Patience): s
   }
 }
 
-/** Writes all of it; a pipe may take less at once. Throws FileError. */
-export function writeDescriptor(fd: number, text: string, patience: Patience): void {
+/** Writes all of it; a pipe may take less at once. Returns the number of bytes. Throws FileError. */
+export function writeDescriptor(fd: number, text: string, patience: Patience): number {
   const bytes = encoder.encode(text);
   for (let at = 0; at < bytes.length;) {
     const count = Number(libc().write(fd, at === 0 ? bytes : bytes.subarray(at), bytes.length - at));
     if (count < 0) mayGoOn(errno(), patience, 'write');
     else at += count;
   }
+  return bytes.length;
 }
 
 /** A whole file as UTF-8, at most 64 MiB. Throws FileError. */
@@ -121,19 +122,26 @@ export function tryReadText(path: string): string | undefined {
   }
 }
 
-export interface WriteOptions {
-  /** Of a file that is made; without it the file must be there. */
-  readonly mode?: number;
-  /** Wait until it is on disk. */
-  readonly durable?: boolean;
-}
-
-/** Replaces the content of a file. Throws FileError. */
-export function writeText(path: string, text: string, { mode, durable = false }: WriteOptions = {}): void {
+/** Replaces the content of a file; `mode` of one that is made, without it the file must be there. Throws FileError. */
+export function writeText(path: string, text: string, { mode }: { readonly mode?: number } = {}): void {
   const fd = openFile(path, mode === undefined ? O.WRONLY : O.WRONLY | O.CREAT | O.TRUNC, mode);
   try {
     writeDescriptor(fd, text, { what: path });
-    if (durable && libc().fdatasync(fd) === -1) throw failed(`fdatasync ${path}`);
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/**
+ * As `writeText` for a file that is a hint: after a crash it may hold a mixture of the old and the new text. An existing
+ * file is cut behind the new text, not before: ext4 takes a file that is emptied first for one that must reach the disk
+ * at once, which takes it longer than all the rest.
+ */
+export function overwriteText(path: string, text: string, mode: number): void {
+  const fd = openFile(path, O.WRONLY | O.CREAT, mode);
+  try {
+    const length = writeDescriptor(fd, text, { what: path });
+    if (libc().ftruncate(fd, length) === -1) throw failed(`truncate ${path}`);
   } finally {
     closeFile(fd);
   }

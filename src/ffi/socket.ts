@@ -61,7 +61,9 @@ export class Socket implements Disposable {
 
   /** Bounds every blocking send and receive; a receive past it answers EAGAIN. */
   setTimeout(ms: number): void {
-    const timeval = new BigInt64Array([BigInt(Math.floor(ms / 1000)), BigInt((ms % 1000) * 1000)]);
+    const timeval = new BigInt64Array(2);
+    timeval[0] = BigInt(Math.floor(ms / 1000));
+    timeval[1] = BigInt(Math.floor((ms % 1000) * 1000));
     const bytes = new Uint8Array(timeval.buffer);
     this.setOption(SOL_SOCKET, SO_RCVTIMEO, bytes);
     this.setOption(SOL_SOCKET, SO_SNDTIMEO, bytes);

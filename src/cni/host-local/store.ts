@@ -7,6 +7,7 @@ import {
   makeDirectories,
   O,
   openFile,
+  overwriteText,
   readDirectory,
   removeFile,
   tryReadText,
@@ -142,7 +143,7 @@ export class Store implements Disposable {
   }
 
   setLastReserved(index: number, ip: Ip): void {
-    writeText(`${this.#dir}/last_reserved_ip.${index}`, ip.toString(), { mode: 0o600 });
+    overwriteText(`${this.#dir}/last_reserved_ip.${index}`, ip.toString(), 0o600);
   }
 
   /** Gives the lock back. Closing twice is harmless. */
