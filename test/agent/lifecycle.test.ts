@@ -130,7 +130,7 @@ describeInNetns(
       expect((await readyz()).status).toBe(503);
       expect(JSON.parse(readFileSync(`${world.folder}/run/status.json`, 'utf8'))).toMatchObject({
         ready: false,
-        reason: expect.stringContaining('waiting for the Node of this node'),
+        reason: expect.stringContaining('connection refused'),
       });
       await world.api.faults.listen();
       await eventually(async () => expect((await readyz()).status).toBe(200), 8000);
