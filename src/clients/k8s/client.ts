@@ -92,8 +92,8 @@ const PATCH_TYPES = {
   strategic: 'application/strategic-merge-patch+json',
   merge: 'application/merge-patch+json',
 };
-/** Bytes of an answer after which its garbage is collected: bounds memory, costs about 50 ms per 90 MB. */
-const GARBAGE = 2 << 20;
+/** Bytes of an answer after which its garbage is collected: bounds memory. With 2 MiB a list of 90 MB takes half a second longer. */
+const GARBAGE = 12 << 20;
 const MAX_PAGES = 100_000;
 
 class FetchKubeClient implements KubeClient {
