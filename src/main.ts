@@ -1,18 +1,22 @@
 import { VERSION } from '#base/version.ts';
+import { startPlugin } from '#cni/start.ts';
 
 /** Every name that the executable answers to, with the code behind it. Nothing is loaded before it is called for. */
 const PROGRAMS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
-  flanneld: async (args) => stays(await import('#daemon/main.ts')).daemonMain(args),
-  flannelctl: async (args) => stays(await import('#cli/main.ts')).cliMain(args),
-  flannel: async () => (await import('#cni/main.ts')).pluginProcess('flannel'),
-  bridge: async () => (await import('#cni/main.ts')).pluginProcess('bridge'),
-  'host-local': async () => (await import('#cni/main.ts')).pluginProcess('host-local'),
-  loopback: async () => (await import('#cni/main.ts')).pluginProcess('loopback'),
-  portmap: async () => (await import('#cni/main.ts')).pluginProcess('portmap'),
+  flanneld: async (args) => (await import('#daemon/main.ts')).daemonMain(args),
+  flannelctl: async (args) => computes(await import('#cli/main.ts')).cliMain(args),
+  flannel: () => startPlugin('flannel'),
+  bridge: () => startPlugin('bridge'),
+  'host-local': () => startPlugin('host-local'),
+  loopback: () => startPlugin('loopback'),
+  portmap: () => startPlugin('portmap'),
 };
 
-/** The executable starts with little compilation to machine code (scripts/build.mjs); what runs for long wants it. */
-function stays<T>(program: T): T {
+/**
+ * The executable starts with little compilation to machine code (scripts/build.mjs). The agent stays with that: its
+ * work comes in short bursts, and compiled code is memory. The programs for people compute for long.
+ */
+function computes<T>(program: T): T {
   Bun.unsafe.setJITPolicy(1);
   return program;
 }
