@@ -8,6 +8,8 @@ const MEASURED = 'measured: ';
 export interface NetnsOptions {
   /** A mount namespace of its own as well. */
   readonly mounts?: boolean;
+  /** A process namespace of its own as well: what a test leaves running, even as an orphan, ends with the block. */
+  readonly processes?: boolean;
   /** Bound of the whole block, ms; default 60,000. */
   readonly timeoutMs?: number;
 }
@@ -28,12 +30,16 @@ export function describeInNetns(
     if (block === name) describe(name, body);
     return;
   }
-  const { mounts = false, timeoutMs = 60_000 } = options;
+  const { mounts = false, processes = false, timeoutMs = 60_000 } = options;
   test(
     `${name} (in a fresh network namespace)`,
     async () => {
-      const argv = ['--net', ...(mounts ? ['--mount'] : []), process.execPath, 'test', file];
-      const child = Bun.spawn(['unshare', ...argv], {
+      const own = [
+        ...(mounts ? ['--mount'] : []),
+        ...(processes ? ['--pid', '--fork', '--kill-child', '--mount-proc'] : []),
+      ];
+      const argv = ['unshare', '--net', ...own, process.execPath, 'test', file, `--timeout=${timeoutMs}`];
+      const child = Bun.spawn(argv, {
         env: { ...process.env, [CHILD]: name },
         stdout: 'pipe',
         stderr: 'pipe',
