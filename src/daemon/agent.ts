@@ -11,6 +11,7 @@ import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
 import type { OwnRecord, SubnetManager } from '#subnet/manager.ts';
 import { setUpDevices } from './devices.ts';
+import { ExternalWatch } from './external-watch.ts';
 import { findExternalInterface, isOnLink } from './external.ts';
 import type { Readiness } from './health.ts';
 import { Keeper } from './keeper.ts';
@@ -87,7 +88,9 @@ export class Agent {
     const restart = new AbortController();
     const stop = AbortSignal.any([signal, restart.signal]);
     const onWait = (reason: string) => reporter.waiting(reason);
-    const onOwnChange = (record: OwnRecord) => restart.abort(new SubnetChanged(record));
+    const startOver = (reason: string) => restart.abort(new StartOver(reason));
+    const onOwnChange = (record: OwnRecord) =>
+      startOver(`the subnet is now ${Object.values(record.subnets).join(', ')}`);
     reporter.waiting('waiting for the API server');
     const manager = await openStore({ options, log, clock, random, signal: stop, onOwnChange, onWait });
     reporter.follow(manager);
@@ -96,12 +99,12 @@ export class Agent {
     log.info('this node', { node: own.name, ...own.subnets });
     const rtnetlink = stack.use(Rtnetlink.open());
     const external = await this.#external(config, { own, rtnetlink, signal: stop });
-    await this.#serve({ config, manager, own, external, rtnetlink, stop, stack });
+    await this.#serve({ config, manager, own, external, rtnetlink, stop, stack, startOver });
     if (restart.signal.aborted && !signal.aborted) throw restart.signal.reason;
   }
 
   async #serve(parts: ServeParts): Promise<void> {
-    const { config, manager, own, external, rtnetlink, stop, stack } = parts;
+    const { config, manager, own, external, rtnetlink, stop, stack, startOver } = parts;
     const { options, log } = this.#context;
     const reporter = this.#reporter;
     const backend = this.#backend(parts);
@@ -141,7 +144,17 @@ export class Agent {
       keeper.pass();
       relax();
       // From here on, not before: thousands of notifications of our own first writes would only be read and dropped.
-      stack.use(this.#monitor(rtnetlink, plan, keeper));
+      const watch = stack.use(new ExternalWatch({ rtnetlink, external, onChange: startOver }));
+      const onSurprise = (what: string) => keeper.request(what);
+      stack.use(
+        this.#monitor({
+          rtnetlink,
+          plan,
+          onSurprise,
+          external: external.name,
+          onExternal: () => watch.poke(),
+        }),
+      );
       keeper.request('first look with notifications on');
       stack.defer(this.#keepFile({ config, own, mtu: backend.mtu, ipMasq: options.flags['ip-masq'] }));
       const { entries } = peers.claims;
@@ -207,18 +220,10 @@ export class Agent {
     });
   }
 
-  #monitor(
-    rtnetlink: Rtnetlink,
-    plan: ConstructorParameters<typeof HostMonitor>[0]['plan'],
-    keeper: Keeper,
-  ): HostMonitor {
-    const { log } = this.#context;
-    return new HostMonitor({
-      plan,
-      log,
-      linkNames: () => new Map(rtnetlink.links().map((link) => [link.index, link.name])),
-      onSurprise: (what) => keeper.request(what),
-    });
+  #monitor(parts: MonitorParts): HostMonitor {
+    const { rtnetlink, ...options } = parts;
+    const linkNames = () => new Map(rtnetlink.links().map((link) => [link.index, link.name]));
+    return new HostMonitor({ ...options, log: this.#context.log, linkNames });
   }
 
   /** A file beside the subnet file: /run/flannel by default. */
@@ -235,13 +240,19 @@ interface ServeParts {
   readonly rtnetlink: Rtnetlink;
   readonly stop: AbortSignal;
   readonly stack: AsyncDisposableStack;
+  /** Ends this run; another one begins with what is then true. */
+  readonly startOver: (reason: string) => void;
 }
 
-/** The Node of this node has another podCIDR: device address and rules depend on it, so the agent starts over. */
-export class SubnetChanged extends FlannelError {
-  override readonly name = 'SubnetChanged';
+interface MonitorParts extends Omit<ConstructorParameters<typeof HostMonitor>[0], 'log' | 'linkNames'> {
+  readonly rtnetlink: Rtnetlink;
+}
 
-  constructor(record: OwnRecord) {
-    super('api', `the subnet of this node is now ${Object.values(record.subnets).join(', ')}`);
+/** The subnet of this node or its external interface is another: device, rules and lease depend on it. */
+export class StartOver extends FlannelError {
+  override readonly name = 'StartOver';
+
+  constructor(reason: string) {
+    super('operator', reason);
   }
 }

@@ -3,7 +3,7 @@ import { systemClock } from '#base/clock.ts';
 import { ConfigError, cureOf, describe, FlannelError } from '#base/errors.ts';
 import { createLogger, type Logger } from '#base/log.ts';
 import { VERSION } from '#base/version.ts';
-import { Agent, SubnetChanged, type AgentContext } from './agent.ts';
+import { Agent, StartOver, type AgentContext } from './agent.ts';
 import { parseFlags, type ParsedFlags } from './flags.ts';
 import { startHealth } from './health.ts';
 import { helpText } from './help.ts';
@@ -92,7 +92,7 @@ async function serve(context: AgentContext, signal: AbortSignal): Promise<number
           await agent.run(signal);
           return 0;
         } catch (error) {
-          if (!(error instanceof SubnetChanged)) throw error;
+          if (!(error instanceof StartOver)) throw error;
           context.log.warn('starting over', { reason: describe(error) });
           agent = new Agent(context);
         }

@@ -9,6 +9,10 @@ import { decodeNotification, RTNLGRP, type RtNotification } from '#rtnetlink/not
 export interface HostMonitorOptions {
   readonly plan: () => HostPlan;
   readonly log: Logger;
+  /** Name of the external interface. */
+  readonly external: string;
+  /** Its state or its addresses have changed. */
+  readonly onExternal: () => void;
   /** Something is not as planned. */
   readonly onSurprise: (what: string) => void;
   /** Names of links by index, read anew. */
@@ -50,6 +54,12 @@ export class HostMonitor implements Disposable {
     this.close();
   }
 
+  #isExternal(notification: RtNotification): boolean {
+    const { external } = this.#options;
+    if (notification.type === 'link') return notification.link.name === external;
+    return notification.type === 'address' && this.#names.get(notification.address.link) === external;
+  }
+
   #take(message: NetlinkMessage): void {
     let notification: RtNotification | undefined;
     try {
@@ -63,6 +73,7 @@ export class HostMonitor implements Disposable {
       plan: this.#options.plan(),
       nameOf: (index) => this.#names.get(index),
     });
+    if (this.#isExternal(notification)) this.#options.onExternal();
     // A link's name is needed for the entries that go with it, so the map follows only afterwards.
     if (notification.type === 'link') {
       const { index, name } = notification.link;

@@ -41,6 +41,33 @@ export interface NotYet {
   readonly wait: string;
 }
 
+/** What the agent has built on; addresses of the enabled families. */
+export interface InUse {
+  readonly name: string;
+  readonly mtu: number;
+  readonly addresses: Readonly<Partial<Record<Family, Ip>>>;
+}
+
+/**
+ * What has changed of the interface in use, in words; undefined while it has its addresses and its MTU. More addresses, or a new
+ * default route, are no reason to leave it. A missing interface is none either: it may come back as it was.
+ */
+export function externalChange(
+  view: Pick<InterfaceView, 'links' | 'addresses'>,
+  inUse: InUse,
+): string | undefined {
+  const link = view.links.find(({ name }) => name === inUse.name);
+  if (link === undefined) return undefined;
+  if (link.mtu !== inUse.mtu) return `MTU of ${link.name} is now ${link.mtu}, was ${inUse.mtu}`;
+  const own = view.addresses.filter((address) => address.link === link.index && usable(address));
+  for (const ip of Object.values(inUse.addresses)) {
+    const others = own.filter(({ cidr }) => cidr.family === ip.family && !cidr.ip.isLinkLocal());
+    if (own.some(({ cidr }) => cidr.ip.equals(ip)) || others.length === 0) continue;
+    return `address of ${link.name} is now ${others[0]?.cidr.ip}, was ${ip}`;
+  }
+  return undefined;
+}
+
 /** Chooses the interface that outer packets leave by. Throws ConfigError for flags that can never match. */
 export function chooseInterface(view: InterfaceView, choice: InterfaceChoice): ChosenInterface | NotYet {
   const candidates: Candidate[] = [];

@@ -1,0 +1,70 @@
+import { expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { AgentWorld, N2 } from '../support/agent-world.ts';
+import { eventually } from '../support/eventually.ts';
+import { golden } from '../support/golden.ts';
+import { describeInNetns, must } from '../support/netns.ts';
+
+const NFT = golden('vxlan-nftables/net-conf.json');
+const PUBLIC_IP = 'flannel.alpha.coreos.com/public-ip';
+
+function macOf(link: string): string {
+  return /link\/ether (\S+)/.exec(must(['ip', 'link', 'show', link]))?.[1] ?? '';
+}
+
+async function working(): Promise<AgentWorld> {
+  const world = await AgentWorld.create({ netConf: NFT });
+  world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+  world.addPeer('n2', N2);
+  return world;
+}
+
+describeInNetns(import.meta.path, 'the external interface changes', () => {
+  test('another address: device, lease and peers follow; the MAC stays', async () => {
+    await using world = await working();
+    await using agent = await world.startReady();
+    const mac = macOf('flannel.1');
+    must(['ip', 'addr', 'add', '192.168.50.77/24', 'dev', 'eth0']);
+    await Bun.sleep(800);
+    // One address more is no reason to leave the first.
+    expect(agent.count('starting over')).toBe(0);
+    must(['ip', 'addr', 'del', '192.168.50.11/24', 'dev', 'eth0']);
+    must(['ip', 'addr', 'replace', '192.168.50.77/24', 'dev', 'eth0']);
+    must(['ip', 'route', 'replace', 'default', 'via', '192.168.50.1']);
+    await eventually(() => {
+      expect(must(['ip', '-d', 'link', 'show', 'flannel.1'])).toContain('local 192.168.50.77');
+      expect(world.api.nodes.get('n1')?.metadata.annotations?.[PUBLIC_IP]).toBe('192.168.50.77');
+      expect(must(['ip', 'route'])).toContain('10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink');
+      expect(must(['bridge', 'fdb', 'show', 'dev', 'flannel.1'])).toContain('dst 192.168.50.12');
+    }, 8000);
+    expect(macOf('flannel.1')).toBe(mac);
+    expect(agent.log).toContain('address of eth0 is now 192.168.50.77, was 192.168.50.11');
+  });
+
+  test('another MTU: device and subnet.env follow', async () => {
+    await using world = await working();
+    await using agent = await world.startReady();
+    must(['ip', 'link', 'set', 'eth0', 'mtu', '1400']);
+    await eventually(() => {
+      expect(must(['ip', 'link', 'show', 'flannel.1'])).toContain('mtu 1350');
+      expect(readFileSync(`${world.folder}/run/subnet.env`, 'utf8')).toContain('FLANNEL_MTU=1350\n');
+    }, 8000);
+    expect(agent.log).toContain('MTU of eth0 is now 1400, was 1500');
+  });
+
+  test('gone and back, with another index: everything is there again', async () => {
+    await using world = await working();
+    await using _agent = await world.startReady();
+    must(['ip', 'link', 'del', 'eth0']);
+    await eventually(() => expect(must(['ip', '-br', 'link'])).not.toContain('flannel.1'));
+    must(['ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'world']);
+    for (const name of ['world', 'eth0']) must(['ip', 'link', 'set', name, 'up']);
+    must(['ip', 'addr', 'add', '192.168.50.11/24', 'dev', 'eth0']);
+    must(['ip', 'route', 'replace', 'default', 'via', '192.168.50.1']);
+    await eventually(() => {
+      expect(must(['ip', 'route'])).toContain('10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink');
+      expect(must(['ip', 'neigh', 'show', 'dev', 'flannel.1'])).toContain('10.244.2.0 lladdr');
+      expect(must(['bridge', 'fdb', 'show', 'dev', 'flannel.1'])).toContain('dst 192.168.50.12');
+    }, 8000);
+  });
+});
