@@ -1,7 +1,7 @@
 import type { ByteWriter } from '#base/bytes.ts';
 import { DecodeError } from '#base/errors.ts';
 import { attributeTable, be16, be32, ip, u32, u8 } from '#netlink/attribute.ts';
-import { NLM_F, type NetlinkMessage, type NetlinkRequest } from '#netlink/message.ts';
+import type { NetlinkMessage, NetlinkRequest } from '#netlink/message.ts';
 import type { Family } from '#net/family.ts';
 import type { Ip } from '#net/ip.ts';
 

@@ -25,6 +25,8 @@ const NFPROTO = { ipv4: 2, ipv6: 10 } as const;
 const ADDRESS_OFFSET = { ipv4: { saddr: 12, daddr: 16 }, ipv6: { saddr: 8, daddr: 24 } } as const;
 /** RTN_LOCAL (`linux/rtnetlink.h`). */
 const RTN_LOCAL = 2;
+/** Bit of `enum ip_conntrack_status`. */
+const IPS_DST_NAT = 1 << 5;
 /** IFNAMSIZ. */
 const NAME_LENGTH = 16;
 
@@ -108,6 +110,15 @@ function transportPort(offset: number, port: number): Part {
 /** `fib daddr type local` */
 export function fibDaddrLocal(): Part {
   return [{ kind: 'fib', address: 'daddr', register: REGISTER }, compare('==', host32(RTN_LOCAL))];
+}
+
+/** `ct status dnat`: the connection's destination was translated. */
+export function ctStatusDnat(): Part {
+  return [
+    { kind: 'ct', key: 'status', register: REGISTER },
+    masked(host32(IPS_DST_NAT)),
+    compare('!=', host32(0)),
+  ];
 }
 
 /** `counter` */

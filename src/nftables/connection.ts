@@ -1,7 +1,7 @@
 import { hasErrno } from '#base/errors.ts';
 import { NETLINK, NetlinkConnection, type ConnectionOptions } from '#netlink/connection.ts';
 import { replaceTable, transactionRequests, type Change } from './change.ts';
-import { getChains, getRules, getTables, readChain, readRule, readTable } from './message.ts';
+import { getChain, getChains, getRules, getTables, readChain, readRule, readTable } from './message.ts';
 import type { Rule, Table, TableKey } from './objects.ts';
 
 /** Tries of a transaction whose answer the kernel could not give. */
@@ -44,6 +44,16 @@ export class Nftables implements Disposable {
       rules.get(chain)?.push(rule);
     }
     return { ...table, chains: heads.map((head) => ({ ...head, rules: rules.get(head.name) ?? [] })) };
+  }
+
+  /** Whether a table has a chain, without reading the table: it may be another program's, with thousands of rules. */
+  hasChain(key: TableKey, name: string): boolean {
+    try {
+      return this.#connection.get(getChain(key, name), () => true);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return false;
+      throw error;
+    }
   }
 
   /**

@@ -27,6 +27,7 @@ export type Expression =
   | match.Bitwise
   | match.Compare
   | match.Fib
+  | match.Ct
   | action.Verdict
   | action.Immediate
   | action.Masquerade
@@ -74,6 +75,8 @@ function writeData(out: ByteWriter, expression: Expression): void {
       return match.cmp.write(out, expression);
     case 'fib':
       return match.fib.write(out, expression);
+    case 'ct':
+      return match.ct.write(out, expression);
     case 'verdict':
     case 'immediate':
       return action.immediate.write(out, expression);
@@ -100,6 +103,8 @@ function readData(name: string, data: Uint8Array, at: Position): Expression | un
       return match.cmp.read(data, at);
     case 'fib':
       return match.fib.read(data, at);
+    case 'ct':
+      return match.ct.read(data, at);
     case 'immediate':
       return action.immediate.read(data, at);
     case 'masq':

@@ -13,6 +13,9 @@ const CMP_OP = { '==': 0, '!=': 1, '<': 2, '<=': 3, '>': 4, '>=': 5 } as const;
 const FIB_ADDRTYPE = 3;
 const FIB_FLAG = { saddr: 1, daddr: 2 } as const;
 
+/** `enum nft_ct_keys`: those with a typed form. */
+const CT_KEY = { status: 2 } as const;
+
 export type MetaKey = keyof typeof META_KEY;
 export type CompareOp = keyof typeof CMP_OP;
 
@@ -56,6 +59,13 @@ export interface Fib {
   readonly register: number;
 }
 
+/** `[ ct load <key> => reg <register> ]`: of the packet's connection. */
+export interface Ct {
+  readonly kind: 'ct';
+  readonly key: keyof typeof CT_KEY;
+  readonly register: number;
+}
+
 const metaTable = attributeTable('meta', { key: [2, be32], target: [1, be32], source: [3, be32] });
 const payloadTable = attributeTable('payload', {
   target: [1, be32],
@@ -75,6 +85,12 @@ const bitwiseTable = attributeTable('bitwise', {
 });
 const cmpTable = attributeTable('cmp', { register: [1, be32], op: [2, be32], data: [3, dataTable] });
 const fibTable = attributeTable('fib', { target: [1, be32], result: [2, be32], flags: [3, be32] });
+const ctTable = attributeTable('ct', {
+  target: [1, be32],
+  key: [2, be32],
+  direction: [3, raw],
+  source: [4, be32],
+});
 
 // Each reader answers undefined for a form that the typed one cannot carry; the caller then keeps the bytes.
 
@@ -138,5 +154,17 @@ export const fib = {
     const address = nameOf(FIB_FLAG, flags);
     if (result !== FIB_ADDRTYPE || address === undefined || target === undefined) return undefined;
     return { kind: 'fib', address, register: target };
+  },
+};
+
+export const ct = {
+  write: (out: ByteWriter, { key, register }: Ct) =>
+    ctTable.write(out, { target: register, key: CT_KEY[key] }),
+  read(bytes: Uint8Array, at: Position): Ct | undefined {
+    const { target, key: number = -1, direction, source } = ctTable.read(bytes, at);
+    const key = nameOf(CT_KEY, number);
+    if (key === undefined || target === undefined || direction !== undefined || source !== undefined)
+      return undefined;
+    return { kind: 'ct', key, register: target };
   },
 };

@@ -11,7 +11,7 @@ import {
   type Rule,
   type TableKey,
 } from './objects.ts';
-import { commentUserdata } from './userdata.ts';
+import { commentUserdata, ruleUserdata } from './userdata.ts';
 import { ATTRIBUTES_AT, nameOf, NFT_MSG, readHeader, writeHeader, type TableFamily } from './wire.ts';
 
 /** NFT_TABLE_F_DORMANT. */
@@ -50,7 +50,7 @@ const ruleTable = attributeTable('rule', {
   chain: [2, text],
   handle: [3, be64],
   expressions: [4, listOf(expressionCodec, ELEMENT)],
-  comment: [7, commentUserdata],
+  userdata: [7, ruleUserdata],
 });
 /** Attribute 1 of every nf_tables object but a generation: its table's name. */
 const nameTable = attributeTable('object', { table: [1, text], second: [2, raw] });
@@ -99,11 +99,12 @@ export function delChain(key: TableKey, name: string): NetlinkRequest {
 /** `add rule` (at the end) or `insert rule` (in front). */
 export function newRule(key: TableKey, chain: string, rule: Rule, where: 'end' | 'front'): NetlinkRequest {
   const flags = NLM_F.CREATE | (where === 'end' ? NLM_F.APPEND : 0);
-  const { expressions, comment } = rule;
+  const { expressions, comment, tag } = rule;
+  const userdata = comment === undefined && tag === undefined ? undefined : { comment, tag };
   return {
     ...request(NFT_MSG.NEWRULE, flags, `add a rule to chain ${key.family} ${key.name} ${chain}`),
     write: attributes(key.family, (out) =>
-      ruleTable.write(out, { table: key.name, chain, expressions, comment }),
+      ruleTable.write(out, { table: key.name, chain, expressions, userdata }),
     ),
   };
 }
@@ -120,6 +121,14 @@ export function delRule(key: TableKey, chain: string, handle?: bigint): NetlinkR
 /** `list tables` of one family. */
 export function getTables(family: TableFamily): NetlinkRequest {
   return { ...request(NFT_MSG.GETTABLE, 0, `list tables ${family}`), write: attributes(family, () => {}) };
+}
+
+/** One chain; ENOENT when there is none of that name. */
+export function getChain(key: TableKey, name: string): NetlinkRequest {
+  return {
+    ...request(NFT_MSG.GETCHAIN, 0, `list chain ${key.family} ${key.name} ${name}`),
+    write: attributes(key.family, (out) => chainTable.write(out, { table: key.name, name })),
+  };
 }
 
 /** The chains of one table. Older kernels answer with all of the family: the reader sorts them out. */
@@ -184,8 +193,9 @@ export function readRule(
 ): { readonly chain: string; readonly rule: Rule } | undefined {
   const { family, attributes } = readHeader(message.payload);
   if (family !== key.family || tableOf(attributes) !== key.name) return undefined;
-  const { chain = '', handle, expressions = [], comment } = ruleTable.read(attributes, ATTRIBUTES_AT);
-  return { chain, rule: { expressions, comment: commentOf(comment), handle } };
+  const { chain = '', handle, expressions = [], userdata } = ruleTable.read(attributes, ATTRIBUTES_AT);
+  const tag = userdata?.tag === undefined ? {} : { tag: userdata.tag };
+  return { chain, rule: { expressions, comment: commentOf(userdata?.comment), ...tag, handle } };
 }
 
 /** Name of the table that an object belongs to. */

@@ -60,6 +60,8 @@ export interface Rule {
   readonly expressions: readonly Expression[];
   /** At most 127 bytes. */
   readonly comment?: string | undefined;
+  /** A second text that nft does not print, at most 123 bytes: whose rule it is. */
+  readonly tag?: string | undefined;
   /** The kernel's number, in what was read; names the rule for deletion. */
   readonly handle?: bigint | undefined;
 }

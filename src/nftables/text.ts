@@ -15,6 +15,8 @@ const ADDRESSES: Readonly<Record<number, { readonly text: string; readonly bytes
 };
 const L4PROTO: Readonly<Record<number, string>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
 const NFPROTO: Readonly<Record<number, string>> = { 2: 'ipv4', 10: 'ipv6' };
+/** Bit of `enum ip_conntrack_status`. */
+const IPS_DST_NAT = 1 << 5;
 /** RTN_* (`linux/rtnetlink.h`). */
 const ADDRESS_TYPE: Readonly<Record<number, string>> = {
   1: 'unicast',
@@ -31,7 +33,7 @@ export function ruleText(rule: Rule): string {
   for (let at = 0; at < list.length; at += 1) {
     const load = list[at];
     if (load === undefined) break;
-    if (load.kind === 'meta' || load.kind === 'payload' || load.kind === 'fib') {
+    if (load.kind === 'meta' || load.kind === 'payload' || load.kind === 'fib' || load.kind === 'ct') {
       const next = list[at + 1];
       const mask = next?.kind === 'bitwise' ? next : undefined;
       const compare = list[mask === undefined ? at + 1 : at + 2];
@@ -59,13 +61,15 @@ function protocolsFolded(words: readonly string[]): string[] {
   return folded;
 }
 
-type Load = Extract<Expression, { kind: 'meta' | 'payload' | 'fib' }>;
+type Load = Extract<Expression, { kind: 'meta' | 'payload' | 'fib' | 'ct' }>;
 
 function matchText(load: Load, mask: Bitwise | undefined, compare: Compare): string {
   const sign = compare.op === '==' ? '' : `${compare.op} `;
   switch (load.kind) {
     case 'fib':
       return `fib ${load.address} type ${sign}${named(ADDRESS_TYPE, compare.value)}`;
+    case 'ct':
+      return ctText(mask, compare);
     case 'meta':
       return metaText(load.key, { mask, sign, value: compare.value });
     case 'payload': {
@@ -80,6 +84,12 @@ function matchText(load: Load, mask: Bitwise | undefined, compare: Compare): str
       return `@${load.base},${load.offset * 8},${load.length * 8} ${sign}0x${hex(compare.value)}`;
     }
   }
+}
+
+/** nft writes a test of one bit by its name. */
+function ctText(mask: Bitwise | undefined, { op, value }: Compare): string {
+  const bit = mask !== undefined && op === '!=' && hostNumber(value) === 0 ? hostNumber(mask.mask) : -1;
+  return bit === IPS_DST_NAT ? 'ct status dnat' : `ct status ${op} ${hostNumber(value)}`;
 }
 
 interface MetaMatch {

@@ -43,7 +43,9 @@ describeInNetns(import.meta.path, 'connection tracking', () => {
     await flow('ipv6', 5353, [40_004]);
     const query = { protocol: 'udp', destinationPort: 5353 } as const;
     const found = table.list({ family: 'ipv4', ...query });
-    expect(found.map(({ original }) => original.sourcePort).sort()).toEqual([40_001, 40_002]);
+    expect(found.map(({ original }) => original.sourcePort).toSorted((a = 0, b = 0) => a - b)).toEqual([
+      40_001, 40_002,
+    ]);
     expect(String(found[0]?.reply.source)).toBe('127.0.0.2');
     expect(found[0]?.reply.sourcePort).toBe(5300);
     expect(table.delete(found)).toBe(2);
