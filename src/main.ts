@@ -3,7 +3,7 @@ import { startPlugin } from '#cni/start.ts';
 
 /** Every name that the executable answers to, with the code behind it. Nothing is loaded before it is called for. */
 const PROGRAMS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
-  flanneld: async (args) => (await import('#daemon/main.ts')).daemonMain(args),
+  flanneld: async (args) => computes(await import('#daemon/main.ts')).daemonMain(args),
   flannelctl: async (args) => computes(await import('#cli/main.ts')).cliMain(args),
   flannel: () => startPlugin('flannel'),
   bridge: () => startPlugin('bridge'),
@@ -13,8 +13,8 @@ const PROGRAMS: Readonly<Record<string, (args: readonly string[]) => Promise<num
 };
 
 /**
- * The executable starts with little compilation to machine code (scripts/build.mjs). The agent stays with that: its
- * work comes in short bursts, and compiled code is memory. The programs for people compute for long.
+ * The executable starts with little compilation to machine code (scripts/build.mjs), for plugins that live for milliseconds. The
+ * agent reads lists of thousands of Nodes, the programs for people compute for long: they compile as usual.
  */
 function computes<T>(program: T): T {
   Bun.unsafe.setJITPolicy(1);

@@ -40,8 +40,6 @@ export async function daemonMain(args: readonly string[], tuning: Tuning = {}): 
 }
 
 async function runDaemon({ values: flags, warnings }: ParsedFlags, silence: number): Promise<number> {
-  // The executable is built to compile late, for plugins that live for milliseconds; an agent lives long.
-  Bun.unsafe.setJITPolicy(1);
   const format = flags['log-format'];
   if (format !== 'text' && format !== 'json') {
     writeSync(2, `flanneld: --log-format: ${JSON.stringify(format)} is neither text nor json\n`);
