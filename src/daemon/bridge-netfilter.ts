@@ -1,6 +1,7 @@
 import type { Logger } from '#base/log.ts';
 import { readSysctl } from '#host/sysctl.ts';
 import type { Family } from '#net/family.ts';
+import { childEnvironment } from '#traffic/exec.ts';
 
 const KEYS: Readonly<Record<Family, string>> = {
   ipv4: 'net/bridge/bridge-nf-call-iptables',
@@ -18,7 +19,13 @@ const SYSTEM: BridgeNetfilterTools = {
   read: readSysctl,
   loadModule(name) {
     try {
-      return Bun.spawnSync(['modprobe', name], { stdout: 'ignore', stderr: 'ignore' }).exitCode === 0;
+      return (
+        Bun.spawnSync(['modprobe', name], {
+          stdout: 'ignore',
+          stderr: 'ignore',
+          env: childEnvironment(process.env),
+        }).exitCode === 0
+      );
     } catch {
       // No modprobe here: a minimal image.
       return false;
