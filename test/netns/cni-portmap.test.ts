@@ -32,6 +32,7 @@ describeInNetns(import.meta.path, 'port mappings and masquerading', () => {
       cniVersion: '1.0.0',
       name: 'cbr0',
       type: 'portmap',
+      backend: 'nftables',
       prevResult,
       runtimeConfig: { portMappings: MAPPINGS },
     };
@@ -94,7 +95,7 @@ describeInNetns(import.meta.path, 'port mappings and masquerading', () => {
     });
     expect(JSON.parse(chained.stdout)).toMatchObject({ code: 7, msg: 'must be called as chained plugin' });
     for (const [extra, code] of [
-      [{ backend: 'iptables', runtimeConfig: { portMappings: MAPPINGS } }, 2],
+      [{ backend: 'ipfw', runtimeConfig: { portMappings: MAPPINGS } }, 2],
       [{ runtimeConfig: { portMappings: [{ hostPort: 0, containerPort: 80, protocol: 'tcp' }] } }, 7],
       [{ runtimeConfig: { portMappings: [{ hostPort: 1, containerPort: 80, protocol: 'icmp' }] } }, 7],
     ] as const) {

@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { readNetConf } from '../plugin.ts';
 import { parsePortmap } from './config.ts';
 
@@ -13,21 +13,69 @@ function parse(extra: Record<string, unknown>, portMappings: readonly unknown[] 
 test('a mapping, and what is left out', () => {
   expect(parse({})).toEqual({
     mappings: [{ protocol: 'tcp', hostPort: 8080, containerPort: 80, hostIp: undefined }],
+    backend: undefined,
     snat: true,
+    masqAll: false,
+    markMasqBit: 13,
+    externalSetMarkChain: undefined,
+    conditions: { ipv4: [], ipv6: [] },
+  });
+});
+
+test('of mappings of one port, that for one address comes first', () => {
+  const list = [
+    mapping,
+    { ...mapping, hostPort: 9090 },
+    { ...mapping, hostIP: '0.0.0.0' },
+    { ...mapping, hostIP: '10.0.0.1' },
+  ];
+  const { mappings } = parse({}, list);
+  expect(mappings.map(({ hostPort, hostIp }) => `${hostPort} ${hostIp ?? '*'}`)).toEqual([
+    '8080 10.0.0.1',
+    '8080 *',
+    '8080 0.0.0.0',
+    '9090 *',
+  ]);
+});
+
+describe('the backend', () => {
+  test.each([
+    [{}, undefined],
+    [{ backend: '' }, undefined],
+    [{ backend: 'iptables' }, 'iptables'],
+    [{ backend: 'nftables' }, 'nftables'],
+    [{ backend: 'nftables', markMasqBit: 3, masqAll: true }, 'nftables'],
+    [{ externalSetMarkChain: 'KUBE-MARK-MASQ' }, 'iptables'],
+    [{ conditionsV4: ['!', '-d', '10.0.0.0/8'] }, 'iptables'],
+    [{ conditionsV6: ['-d', 'fd00::/8'] }, 'iptables'],
+    [{ conditionsV4: ['ip', 'daddr', '10.0.0.1'], conditionsV6: [] }, 'nftables'],
+  ])('%j: %s', (extra, backend) => {
+    expect(parse(extra).backend as string | undefined).toBe(backend);
+  });
+
+  test.each([
+    [{ backend: 'ipfw' }, 'unsupported value of backend: "ipfw"'],
+    [{ backend: 'nftables', externalSetMarkChain: 'X' }, 'externalSetMarkChain is written for iptables'],
+    [{ backend: 'nftables', conditionsV4: ['-s', '10.0.0.1'] }, 'conditionsV4 is written for iptables'],
+    [{ backend: 'iptables', conditionsV6: ['ip6', 'saddr', '::1'] }, 'conditionsV6 is written for nftables'],
+    [
+      { conditionsV4: ['-s', '10.0.0.1'], conditionsV6: ['ip6', 'saddr', '::1'] },
+      'but the backend is iptables',
+    ],
+  ])('%j is refused', (extra, message) => {
+    expect(() => parse(extra)).toThrow(message);
   });
 });
 
 test.each([
-  ['backend', 'iptables'],
-  ['masqAll', true],
-  ['markMasqBit', 13],
-  ['markMasqBit', 0],
-  ['conditionsV4', ['-s', '10.0.0.0/8']],
-  ['conditionsV6', ['-s', 'fd00::/8']],
-  ['externalSetMarkChain', 'KUBE-MARK-MASQ'],
-])('%s: %j is refused by name, once there is something to map', (key, value) => {
-  expect(() => parse({ [key]: value })).toThrow(`unsupported value of ${key}: ${JSON.stringify(value)}`);
-  expect(parse({ [key]: value }, []).mappings).toEqual([]);
+  [{ markMasqBit: 32 }, 'markMasqBit: 32 is not a whole number from 0 to 31'],
+  [{ markMasqBit: 1, externalSetMarkChain: 'X' }, 'exclude each other'],
+  [{ externalSetMarkChain: 'X -j ACCEPT' }, 'is not the name of a chain'],
+  [{ externalSetMarkChain: '-X' }, 'is not the name of a chain'],
+  [{ conditionsV4: 'x' }, 'conditionsV4: "x" is not a list'],
+  [{ masqAll: 1 }, 'masqAll: 1 is not true or false'],
+])('%j is refused', (extra, message) => {
+  expect(() => parse(extra)).toThrow(message);
 });
 
 test.each([

@@ -1,71 +1,173 @@
+import { hasErrno } from '#base/errors.ts';
 import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES } from '#net/family.ts';
+import type { Change } from '#nftables/change.ts';
 import { sameRule } from '#nftables/compare.ts';
 import { Nftables } from '#nftables/connection.ts';
-import { Rtnetlink } from '#rtnetlink/client.ts';
-import { trySysctl } from '../bridge/sysctl.ts';
+import type { Rule, Table } from '#nftables/objects.ts';
 import { CniError, CODE } from '../error.ts';
-import type { PortmapConfig } from './config.ts';
-import { containerRules, frameChanges, removalChanges, tableOf } from './rules.ts';
+import { mappingsFor, placeKey, placeOf, targetsOf } from './forwarding.ts';
+import type { Forwarding, LostMapping, Owner } from './forwarding.ts';
+import {
+  commentOf,
+  CONTAINER_CHAINS,
+  containerRules,
+  frameChanges,
+  meaningOf,
+  tableOf,
+  tagOf,
+} from './rules.ts';
 
-export interface Forwarding {
-  readonly config: PortmapConfig;
-  readonly containerId: string;
-  /** The pod's addresses; the first of each family is the target. */
-  readonly addresses: readonly Cidr[];
-}
+/** Another plugin call may change the table between reading and writing. */
+const TRIES = 10;
 
-/** The first address of each family: one port of the node leads to one place. */
-function targets({ addresses }: Forwarding): readonly Cidr[] {
-  return FAMILIES.flatMap((family) => addresses.filter((address) => address.family === family).slice(0, 1));
-}
-
-/** Adds the mappings; what an earlier ADD of this container left goes in the same transaction. */
-export function addForwarding(forwarding: Forwarding): void {
-  const { config, containerId } = forwarding;
+/**
+ * Adds the mappings, each family in one transaction. What stood in their places goes in it, and every rule that leads to
+ * the pod's address: whoever had that address before is gone.
+ */
+export function addByNftables(forwarding: Forwarding): readonly LostMapping[] {
   using nft = Nftables.open();
-  for (const { ip, family } of targets(forwarding)) {
-    const rules = containerRules(config, ip, containerId);
-    if (rules.length === 0) continue;
-    const table = tableOf(family);
-    const live = nft.read(table);
-    nft.apply([
-      ...frameChanges(table, live),
-      ...removalChanges(live, containerId),
-      ...rules.map(([chain, entry]) => ({ do: 'add rule', table, chain, rule: entry }) as const),
-    ]);
-  }
-  if (config.snat) allowLoopbackSource(forwarding);
+  return targetsOf(forwarding).flatMap((target) =>
+    retried(() => {
+      const table = tableOf(target.family);
+      const live = nft.read(table);
+      const { changes, lost } = plan(forwarding, target, live);
+      nft.apply(changes);
+      return lost;
+    }),
+  );
 }
 
-/** A packet from 127.0.0.1 leaves by another link than lo only where `route_localnet` is on (ip-sysctl). */
-function allowLoopbackSource(forwarding: Forwarding): void {
-  using client = Rtnetlink.open();
-  for (const { ip, family } of targets(forwarding)) {
-    const index = family === 'ipv4' ? client.routeTo(ip).link : undefined;
-    const name = index === undefined ? undefined : client.link(index)?.name;
-    if (name !== undefined) trySysctl(`ipv4/conf/${name}/route_localnet`, '1');
-  }
+/** Pure: the transaction for one family, and the mappings that it takes away. */
+export function plan(
+  forwarding: Forwarding,
+  { ip, family }: Cidr,
+  live: Table | undefined,
+): { readonly changes: readonly Change[]; readonly lost: readonly LostMapping[] } {
+  const rules = containerRules(forwarding, ip);
+  if (rules.length === 0) return { changes: [], lost: [] };
+  const table = tableOf(family);
+  const places = new Set(mappingsFor(forwarding.config, family).map(placeOf));
+  const stale = liveRules(live).filter(({ rule }) => {
+    const { target, mapping } = meaningOf(rule);
+    if (target?.equals(ip) === true) return true;
+    return mapping !== undefined && places.has(placeKey(mapping.protocol, mapping.hostPort, mapping.hostIp));
+  });
+  const general = new Set(
+    liveRules(live).flatMap(({ rule }) => {
+      const { mapping } = meaningOf(rule);
+      return mapping === undefined || mapping.hostIp !== undefined
+        ? []
+        : [placeKey(mapping.protocol, mapping.hostPort, undefined)];
+    }),
+  );
+  const added = rules.map(([chain, rule]): Change => {
+    const { mapping } = meaningOf(rule);
+    // In front of another container's rule for all addresses: the first that agrees counts.
+    const shadowed =
+      mapping?.hostIp !== undefined && general.has(placeKey(mapping.protocol, mapping.hostPort, undefined));
+    return { do: shadowed ? 'insert rule' : 'add rule', table, chain, rule };
+  });
+  const { changes, lost } = removal(stale, live);
+  return { changes: [...frameChanges(table, live), ...changes, ...added], lost };
 }
 
 /** Removes everything of the container, whatever it was mapped to. */
-export function removeForwarding(containerId: string): void {
-  using nft = Nftables.open();
-  for (const family of FAMILIES) nft.apply(removalChanges(nft.read(tableOf(family)), containerId));
+export function removeByNftables(owner: Owner): readonly LostMapping[] {
+  const comment = commentOf(owner);
+  return removeWhere((rule) => rule.comment === comment);
+}
+
+/** Removes the network's rules whose container is not in `valid`. Rules that do not say their network stay. */
+export function collectByNftables(network: string, valid: ReadonlySet<string>): readonly LostMapping[] {
+  const tag = tagOf(network);
+  const comments = new Set([...valid].map((containerId) => commentOf({ containerId })));
+  return removeWhere((rule) => rule.tag === tag && !comments.has(rule.comment ?? ''));
 }
 
 /** Throws CniError 999 when a rule is missing. */
-export function checkForwarding(forwarding: Forwarding): void {
+export function checkByNftables(forwarding: Forwarding): void {
   using nft = Nftables.open();
-  for (const { ip, family } of targets(forwarding)) {
+  for (const { ip, family } of targetsOf(forwarding)) {
+    const rules = containerRules(forwarding, ip);
+    if (rules.length === 0) continue;
     const live = nft.read(tableOf(family));
-    for (const [chain, wanted] of containerRules(forwarding.config, ip, forwarding.containerId)) {
-      const rules = live?.chains.find(({ name }) => name === chain)?.rules ?? [];
-      if (rules.some((entry) => sameRule(entry, wanted))) continue;
-      throw new CniError(
-        CODE.INTERNAL,
-        `CHECK: a rule for ${ip} is missing in table cni_hostport chain ${chain}`,
+    for (const [chain, wanted] of rules) {
+      const present = live?.chains.find(({ name }) => name === chain)?.rules ?? [];
+      if (!present.some((entry) => sameRule(entry, wanted))) throw missing(`a rule for ${ip}`, chain);
+    }
+    if (frameChanges(tableOf(family), live).length > 0)
+      throw missing('a jump to the mapped ports', 'prerouting');
+  }
+}
+
+function missing(what: string, chain: string): CniError {
+  return new CniError(CODE.INTERNAL, `CHECK: ${what} is missing in table cni_hostport chain ${chain}`);
+}
+
+interface LiveRule {
+  readonly chain: string;
+  readonly rule: Rule;
+}
+
+function liveRules(live: Table | undefined): readonly LiveRule[] {
+  return CONTAINER_CHAINS.flatMap((chain) =>
+    (live?.chains.find(({ name }) => name === chain)?.rules ?? []).map((rule) => ({ chain, rule })),
+  );
+}
+
+function removal(
+  rules: readonly LiveRule[],
+  live: Table | undefined,
+): { readonly changes: Change[]; readonly lost: LostMapping[] } {
+  const changes: Change[] = [];
+  const lost: LostMapping[] = [];
+  for (const { chain, rule } of rules) {
+    const { handle } = rule;
+    if (handle === undefined || live === undefined) continue;
+    changes.push({ do: 'delete rule', table: live, chain, handle });
+    const { mapping } = meaningOf(rule);
+    if (mapping !== undefined) lost.push(mapping);
+  }
+  return { changes, lost };
+}
+
+function removeWhere(wanted: (rule: Rule) => boolean): readonly LostMapping[] {
+  using nft = Nftables.open();
+  return FAMILIES.flatMap((family) =>
+    retried(() => {
+      const live = withoutNfTables(undefined, () => nft.read(tableOf(family)));
+      const found = liveRules(live).filter(({ rule }) => wanted(rule));
+      const { changes, lost } = removal(found, live);
+      nft.apply(changes);
+      return lost;
+    }),
+  );
+}
+
+/** `fallback` where the kernel has no nf_tables: what is not there holds nothing to remove. */
+export function withoutNfTables<T>(fallback: T, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const lacking = (['EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT'] as const).some((name) =>
+      hasErrno(error, name),
+    );
+    if (lacking) return fallback;
+    throw error;
+  }
+}
+
+/** Again from reading when somebody else has removed a rule or the table meanwhile, or the kernel was busy. */
+function retried<T>(attempt: () => T): T {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return attempt();
+    } catch (error) {
+      const passing = (['ENOENT', 'EAGAIN', 'EINTR', 'ENOBUFS', 'EBUSY'] as const).some((name) =>
+        hasErrno(error, name),
       );
+      if (!passing || tries === TRIES) throw error;
     }
   }
 }

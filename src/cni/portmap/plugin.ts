@@ -1,8 +1,15 @@
 import type { Cidr } from '#net/cidr.ts';
 import { invalidConfig } from '../error.ts';
-import { prevResultOf, requirePrevResult, type Invocation, type Plugin } from '../plugin.ts';
+import {
+  prevResultOf,
+  requirePrevResult,
+  validAttachments,
+  type Invocation,
+  type Plugin,
+} from '../plugin.ts';
 import type { CniResult } from '../result.ts';
-import { parsePortmap } from './config.ts';
+import { parsePortmap, type PortmapConfig } from './config.ts';
+import type { Forwarding } from './forwarding.ts';
 
 /** The addresses inside the container: those on an interface with a sandbox, or on no interface in particular. */
 function containerAddresses({ ips, interfaces }: CniResult): readonly Cidr[] {
@@ -11,42 +18,53 @@ function containerAddresses({ ips, interfaces }: CniResult): readonly Cidr[] {
     .map(({ address }) => address);
 }
 
+function forwardingOf({ conf, args }: Invocation, config: PortmapConfig, result: CniResult): Forwarding {
+  const addresses = containerAddresses(result);
+  return { config, network: conf.name, containerId: args.containerId, addresses };
+}
+
+/** Maps the ports of `runtimeConfig.portMappings` to the pod of `result`. Loads what it needs when there are any. */
+export async function mapPorts(call: Invocation, result: CniResult): Promise<void> {
+  const config = parsePortmap(call.conf);
+  if (config.mappings.length === 0) return;
+  const { addForwarding } = await import('./forward.ts');
+  await addForwarding(forwardingOf(call, config, result), call.host);
+}
+
+/** Throws CniError 999 when a rule is missing. */
+export async function checkPorts(call: Invocation, result: CniResult): Promise<void> {
+  const config = parsePortmap(call.conf);
+  if (config.mappings.length === 0) return;
+  const { checkForwarding } = await import('./forward.ts');
+  await checkForwarding(forwardingOf(call, config, result), call.host);
+}
+
 async function add(call: Invocation): Promise<CniResult> {
   const previous = prevResultOf(call.conf);
   if (previous === undefined) {
     throw invalidConfig('must be called as chained plugin', 'put portmap behind another plugin in the list');
   }
-  const config = parsePortmap(call.conf);
-  if (config.mappings.length === 0) return previous;
-  const { addForwarding } = await import('./nftables.ts');
-  addForwarding({
-    config,
-    containerId: call.args.containerId,
-    addresses: containerAddresses(previous),
-  });
+  await mapPorts(call, previous);
   return previous;
 }
 
 /** By container ID alone: a runtime need not say again what was mapped. */
 async function del(call: Invocation): Promise<void> {
-  const { removeForwarding } = await import('./nftables.ts');
-  removeForwarding(call.args.containerId);
+  const { removeForwarding } = await import('./forward.ts');
+  await removeForwarding({ network: call.conf.name, containerId: call.args.containerId }, call.host);
 }
 
-async function check(call: Invocation): Promise<void> {
-  const config = parsePortmap(call.conf);
-  if (config.mappings.length === 0) return;
-  const addresses = containerAddresses(requirePrevResult(call.conf));
-  const { checkForwarding } = await import('./nftables.ts');
-  checkForwarding({ config, containerId: call.args.containerId, addresses });
+async function gc(call: Invocation): Promise<void> {
+  const valid = new Set(validAttachments(call.conf).map(({ containerId }) => containerId));
+  const { collectForwarding } = await import('./forward.ts');
+  await collectForwarding(call.conf.name, valid, call.host);
 }
 
 /** Ports of the node that lead to a pod. */
 export const portmapPlugin: Plugin = {
   add,
   del,
-  check,
-  // The rules name their container but not their network: other networks' containers are not in the list.
-  gc: () => {},
+  check: async (call) => checkPorts(call, requirePrevResult(call.conf)),
+  gc,
   status: (call) => void parsePortmap(call.conf),
 };

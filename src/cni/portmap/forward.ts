@@ -1,0 +1,62 @@
+import { Rtnetlink } from '#rtnetlink/client.ts';
+import { trySysctl } from '../bridge/sysctl.ts';
+import type { Host } from '../plugin.ts';
+import type { PortmapBackend } from './config.ts';
+import { flushAdded, flushLost } from './flush.ts';
+import { targetsOf, type Forwarding, type Owner } from './forwarding.ts';
+import { IptablesPortmap } from './iptables.ts';
+import { addByNftables, checkByNftables, collectByNftables, removeByNftables } from './nftables.ts';
+
+/** Adds a container's mappings in the backend that is asked for, or iptables where it works. */
+export async function addForwarding(forwarding: Forwarding, host: Host): Promise<void> {
+  if (targetsOf(forwarding).length === 0) return;
+  const iptables = new IptablesPortmap(host.env);
+  const backend = await backendOf(forwarding, iptables);
+  if (forwarding.config.snat) allowLoopbackSource(forwarding);
+  const lost = backend === 'iptables' ? await iptables.add(forwarding) : addByNftables(forwarding);
+  flushLost(lost, host);
+  flushAdded(forwarding, host);
+}
+
+async function backendOf(forwarding: Forwarding, iptables: IptablesPortmap): Promise<PortmapBackend> {
+  const { backend } = forwarding.config;
+  if (backend !== undefined) return backend;
+  for (const { family } of targetsOf(forwarding)) if (!(await iptables.works(family))) return 'nftables';
+  return 'iptables';
+}
+
+/** A packet from 127.0.0.1 leaves by another link than lo only where `route_localnet` is on (ip-sysctl). */
+function allowLoopbackSource(forwarding: Forwarding): void {
+  using client = Rtnetlink.open();
+  for (const { ip, family } of targetsOf(forwarding)) {
+    const index = family === 'ipv4' ? client.routeTo(ip).link : undefined;
+    const name = index === undefined ? undefined : client.link(index)?.name;
+    if (name !== undefined) trySysctl(`ipv4/conf/${name}/route_localnet`, '1');
+  }
+}
+
+/** Removes everything of the container in both backends, whatever it was mapped to and whoever did it. */
+export async function removeForwarding(owner: Owner, host: Host): Promise<void> {
+  const lost = removeByNftables(owner);
+  flushLost([...lost, ...(await new IptablesPortmap(host.env).remove(owner))], host);
+}
+
+/** Throws CniError 999 when a rule is missing. */
+export async function checkForwarding(forwarding: Forwarding, host: Host): Promise<void> {
+  const iptables = new IptablesPortmap(host.env);
+  const { backend } = forwarding.config;
+  // Without a backend in the configuration: where ADD has put them.
+  const byIptables = backend === undefined ? await iptables.has(forwarding) : backend === 'iptables';
+  if (byIptables) await iptables.check(forwarding);
+  else checkByNftables(forwarding);
+}
+
+/** GC: removes the rules of the network's containers that are not in `valid`. */
+export async function collectForwarding(
+  network: string,
+  valid: ReadonlySet<string>,
+  host: Host,
+): Promise<void> {
+  const lost = collectByNftables(network, valid);
+  flushLost([...lost, ...(await new IptablesPortmap(host.env).collect(network, valid))], host);
+}
