@@ -37,7 +37,7 @@ export function coverFolders(): void {
 }
 
 /** Makes the machine a node as an administrator does: plugins, network list, and what the agent says. */
-export function installNode({ list = CLASSIC_LIST as object, subnet = '10.244.1.1/24' } = {}): void {
+export function installNode({ list = CLASSIC_LIST, subnet = '10.244.1.1/24' } = {}): void {
   for (const name of PLUGINS) {
     run(['rm', '-f', `/opt/cni/bin/${name}`]);
     symlinkSync(`${BIN}/${name}`, `/opt/cni/bin/${name}`);
@@ -74,7 +74,8 @@ export function traces(): string[] {
   return [
     ...links.map((line) => `link ${line.trim()}`),
     ...files.filter((path) => !/\/(lock|last_reserved_ip\.\d)$/.test(path)).map((path) => `file ${path}`),
-    ...rules.filter((line) => line.includes('comment "') && !line.includes('CNI portmap plugin')),
+    // Of a rule, not of a table or chain, which are everybody's.
+    ...rules.filter((line) => /\S.* comment "/.test(line)).map((line) => `rule ${line.trim()}`),
     ...neighbours.filter((line) => /^(10\.244|2001:cafe)/.test(line)).map((line) => `neighbour ${line}`),
     ...readdirSync('/run/netns').map((name) => `namespace ${name}`),
   ].filter((line) => !/^(link|file) $/.test(line));

@@ -17,10 +17,17 @@ import { isDelegateConfig } from './config.ts';
  */
 export function saveScratch(dataDir: string, containerId: string, delegate: JsonObject): void {
   makeDirectories(dataDir, 0o700);
-  // A dot in front: no container ID looks like that.
-  const temporary = `${dataDir}/.${containerId}.${process.pid}`;
+  const temporary = unfinished(dataDir, containerId);
   writeText(temporary, sortedJson(delegate), { mode: 0o600 });
   renameFile(temporary, `${dataDir}/${containerId}`);
+}
+
+/**
+ * What an ADD that was killed may leave: of one name for each container, so that its DEL finds it. A dot in front: no
+ * container ID looks like that.
+ */
+function unfinished(dataDir: string, containerId: string): string {
+  return `${dataDir}/.${containerId}`;
 }
 
 /** What ADD kept for the container in `network`; undefined when there is nothing, or nothing usable. */
@@ -37,6 +44,7 @@ export function loadScratch(dataDir: string, containerId: string, network: strin
 
 export function removeScratch(dataDir: string, containerId: string): void {
   removeFile(`${dataDir}/${containerId}`);
+  removeFile(unfinished(dataDir, containerId));
 }
 
 /** Containers with a kept configuration; none when the folder is missing. */
