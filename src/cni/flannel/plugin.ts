@@ -5,6 +5,13 @@ import { field, type JsonObject } from '../json.ts';
 import { readNetConf, validAttachments, type Invocation, type Plugin } from '../plugin.ts';
 import { EMPTY_RESULT, type CniResult } from '../result.ts';
 import { delegateConfig, delegateType, parseFlannel, type FlannelConfig } from './config.ts';
+import {
+  addPortMappings,
+  checkPortMappings,
+  collectPortMappings,
+  removePortMappings,
+  saysMappings,
+} from './port-mappings.ts';
 import { AGENT_WAIT, awaitSubnetEnv } from './readiness.ts';
 import { listScratch, loadScratch, removeScratch, saveScratch } from './scratch.ts';
 
@@ -30,8 +37,12 @@ async function add(call: Invocation): Promise<CniResult> {
   const env = awaitSubnetEnv(config.subnetFile, call.host, AGENT_WAIT);
   const raw = delegateConfig(call.conf, config, env);
   saveScratch(config.dataDir, call.args.containerId, raw);
+  const delegate = delegateOf(delegateType(raw));
   try {
-    return await delegateOf(delegateType(raw)).add(delegateCall(call, raw));
+    const result = await delegate.add(delegateCall(call, raw));
+    if (saysMappings(call.conf.raw))
+      await addMapped(call, result, () => delegate.del(asDel(delegateCall(call, raw))));
+    return result;
   } catch (error) {
     // The delegate took back what it made; DEL, should it come, rebuilds the configuration.
     removeScratch(config.dataDir, call.args.containerId);
@@ -39,9 +50,29 @@ async function add(call: Invocation): Promise<CniResult> {
   }
 }
 
+/** A pod whose ports cannot be mapped is taken back whole. */
+async function addMapped(call: Invocation, result: CniResult, takeBack: () => unknown): Promise<void> {
+  try {
+    await addPortMappings(call, result);
+  } catch (error) {
+    try {
+      await removePortMappings(asDel(call), undefined);
+    } finally {
+      await takeBack();
+    }
+    throw error;
+  }
+}
+
+function asDel(call: Invocation): Invocation {
+  return { ...call, command: 'DEL' };
+}
+
 async function del(call: Invocation): Promise<void> {
   const config = parseFlannel(call.conf);
-  const raw = loadScratch(config.dataDir, call.args.containerId, call.conf.name) ?? rebuild(call, config);
+  const kept = loadScratch(config.dataDir, call.args.containerId, call.conf.name);
+  await removePortMappings(call, kept);
+  const raw = kept ?? rebuild(call, config);
   await delegateOf(delegateType(raw)).del(delegateCall(call, withPrevious(raw, call)));
   removeScratch(config.dataDir, call.args.containerId);
 }
@@ -66,12 +97,14 @@ async function check(call: Invocation): Promise<void> {
   const config = parseFlannel(call.conf);
   const raw = loadScratch(config.dataDir, call.args.containerId, call.conf.name) ?? rebuild(call, config);
   await delegateOf(delegateType(raw)).check(delegateCall(call, withPrevious(raw, call)));
+  await checkPortMappings(call, raw);
 }
 
 async function gc(call: Invocation): Promise<void> {
   const config = parseFlannel(call.conf);
   const valid = new Set(validAttachments(call.conf).map(({ containerId }) => containerId));
   const raw = { ...rebuild(call, config), ...attachmentsOf(call) };
+  await collectPortMappings(call);
   await delegateOf(delegateType(raw)).gc(delegateCall(call, raw));
   for (const containerId of listScratch(config.dataDir)) {
     // The folder may serve several networks: only this one's containers are in the list.
