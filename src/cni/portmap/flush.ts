@@ -5,6 +5,7 @@ import type { Ip } from '#net/ip.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { Host } from '../plugin.ts';
 import { onlyHostIp } from './config.ts';
+import { routeOf } from './route.ts';
 import { mappingsFor, targetsOf, type Forwarding, type LostMapping } from './forwarding.ts';
 
 /** RTN_LOCAL (`linux/rtnetlink.h`). */
@@ -58,20 +59,11 @@ function localAddresses(client: Rtnetlink): (ip: Ip) => boolean {
     const key = ip.toString();
     let local = known.get(key);
     if (local === undefined) {
-      local = routeType(client, ip) === RTN_LOCAL;
+      local = routeOf(client, ip)?.type === RTN_LOCAL;
       known.set(key, local);
     }
     return local;
   };
-}
-
-function routeType(client: Rtnetlink, ip: Ip): number | undefined {
-  try {
-    return client.routeTo(ip).type;
-  } catch {
-    // No route, or one that forbids: not an address of this node in any case.
-    return undefined;
-  }
 }
 
 /** The rules stand; old flows run out by themselves sooner or later. */

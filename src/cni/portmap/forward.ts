@@ -6,6 +6,7 @@ import { flushAdded, flushLost } from './flush.ts';
 import { targetsOf, type Forwarding, type Owner } from './forwarding.ts';
 import { IptablesPortmap } from './iptables.ts';
 import { addByNftables, checkByNftables, collectByNftables, removeByNftables } from './nftables.ts';
+import { routeOf } from './route.ts';
 
 /** Adds a container's mappings in the backend that is asked for, or iptables where it works. */
 export async function addForwarding(forwarding: Forwarding, host: Host): Promise<void> {
@@ -29,7 +30,7 @@ async function backendOf(forwarding: Forwarding, iptables: IptablesPortmap): Pro
 function allowLoopbackSource(forwarding: Forwarding): void {
   using client = Rtnetlink.open();
   for (const { ip, family } of targetsOf(forwarding)) {
-    const index = family === 'ipv4' ? client.routeTo(ip).link : undefined;
+    const index = family === 'ipv4' ? routeOf(client, ip)?.link : undefined;
     const name = index === undefined ? undefined : client.link(index)?.name;
     if (name !== undefined) trySysctl(`ipv4/conf/${name}/route_localnet`, '1');
   }
