@@ -31,7 +31,7 @@ describe('errno', () => {
   test('the message: call, words, name, note', () => {
     expect(new ErrnoError('open /x', 2).message).toBe('open /x: no such file or object (ENOENT)');
     expect(new ErrnoError('bind', 22, 'odd').message).toBe('bind: invalid argument (EINVAL): odd');
-    expect(new ErrnoError('bind', 5).message).toBe('bind: EIO');
+    expect(new ErrnoError('bind', 18).message).toBe('bind: EXDEV');
     expect(new ErrnoError('bind', 9999).message).toBe('bind: errno 9999');
   });
 

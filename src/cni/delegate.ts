@@ -6,9 +6,14 @@ import type { Invocation } from './plugin.ts';
 import { parseResult } from './result-parse.ts';
 import type { CniResult } from './result.ts';
 
-/** The executable of plugin `type` in CNI_PATH. Throws CniError 7: a type is a file name, never a path. */
+/** True for the name of a plugin: a file name, never a path. */
+export function isPluginName(type: string): boolean {
+  return /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(type);
+}
+
+/** The executable of plugin `type` in CNI_PATH. Throws CniError 7. */
 export function findPlugin(type: string, args: CniArgs): string {
-  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(type)) {
+  if (!isPluginName(type)) {
     throw new CniError(
       CODE.INVALID_CONFIG,
       `plugin type ${JSON.stringify(type.slice(0, 64))} is not a plugin name`,

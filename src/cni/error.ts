@@ -60,8 +60,18 @@ export function codeOf(error: unknown): number {
   return CODE.INTERNAL;
 }
 
+/** Longest text of an error, in characters: runtimes write it into events and logs, and what is quoted may be any length. */
+const TEXT_LIMIT = 2048;
+
 /** The error object of the specification, as text without a trailing newline. */
 export function renderError(error: unknown, cniVersion: string): string {
   const cure = cureOf(error);
-  return JSON.stringify({ cniVersion, code: codeOf(error), msg: describe(error), details: cure }, null, 4);
+  const details = cure === undefined ? undefined : cut(cure);
+  return JSON.stringify({ cniVersion, code: codeOf(error), msg: cut(describe(error)), details }, null, 4);
+}
+
+/** The beginning, and the end, where the reason is. */
+function cut(text: string): string {
+  if (text.length <= TEXT_LIMIT) return text;
+  return `${text.slice(0, TEXT_LIMIT - 512)} [...] ${text.slice(-500)}`;
 }

@@ -75,6 +75,9 @@ test.each([
   [{ delegate: 7 }, /delegate: 7 is not an object/],
   [{ ipam: { routes: [{ dst: 'x' }] } }, /dst: "x"/],
   [{ subnetFile: [] }, /subnetFile: \[\] is not a string/],
+  [{ subnetFile: 'run/subnet.env' }, /subnetFile: "run\/subnet.env" is not an absolute path/],
+  [{ dataDir: '../x' }, /dataDir: "..\/x" is not an absolute path/],
+  [{ dataDir: '/x\0y' }, /dataDir: "\/x\\u0000y" is not/],
 ])('refused: %j', (extra, message) => {
   expect(() => merged(extra)).toThrow(message);
 });

@@ -1,7 +1,8 @@
 import type { SubnetEnv } from '#subnet/env-text.ts';
 import { FAMILIES } from '#net/family.ts';
+import { isPluginName } from '../delegate.ts';
 import { invalidConfig } from '../error.ts';
-import { field, isObject, objectField, objectsField, stringField, type JsonObject } from '../json.ts';
+import { field, isObject, objectField, objectsField, show, stringField, type JsonObject } from '../json.ts';
 import type { NetConf } from '../plugin.ts';
 import { readRoute } from '../result-parse.ts';
 import { SUPPORTED_VERSIONS } from '../version.ts';
@@ -28,12 +29,19 @@ export function parseFlannel(conf: NetConf): FlannelConfig {
     throw invalidConfig("'delegate' dictionary, if present, must have (string) 'type' field");
   }
   return {
-    subnetFile: stringField(conf.raw, 'subnetFile') || '/run/flannel/subnet.env',
-    dataDir: stringField(conf.raw, 'dataDir') || '/var/lib/cni/flannel',
+    subnetFile: absolutePath(conf.raw, 'subnetFile') ?? '/run/flannel/subnet.env',
+    dataDir: absolutePath(conf.raw, 'dataDir') ?? '/var/lib/cni/flannel',
     delegate,
     ipam: objectField(conf.raw, 'ipam') ?? {},
     runtimeConfig: objectField(conf.raw, 'runtimeConfig'),
   };
+}
+
+/** A runtime calls ADD and DEL from whatever folder it is in: a relative path would mean another file each time. */
+function absolutePath(object: JsonObject, key: string): string | undefined {
+  const path = stringField(object, key) || undefined;
+  if (path === undefined || (path.startsWith('/') && !path.includes('\0'))) return path;
+  throw invalidConfig(`${key}: ${show(path)} is not an absolute path`);
 }
 
 /**
@@ -87,7 +95,12 @@ export function delegateType(delegate: JsonObject): string {
 
 /** True for a stored configuration of this network that DEL can work with. */
 export function isDelegateConfig(value: unknown, network: string): value is JsonObject {
-  if (!isObject(value) || typeof value['type'] !== 'string' || value['name'] !== network) return false;
+  if (!isObject(value) || !isType(value['type']) || value['name'] !== network) return false;
   const { cniVersion = '0.1.0', ipam } = value;
-  return typeof cniVersion === 'string' && SUPPORTED_VERSIONS.includes(cniVersion) && isObject(ipam);
+  if (typeof cniVersion !== 'string' || !SUPPORTED_VERSIONS.includes(cniVersion)) return false;
+  return isObject(ipam) && isType(ipam['type'] ?? 'host-local');
+}
+
+function isType(value: unknown): boolean {
+  return typeof value === 'string' && isPluginName(value);
 }

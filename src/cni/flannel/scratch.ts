@@ -18,8 +18,13 @@ import { isDelegateConfig } from './config.ts';
 export function saveScratch(dataDir: string, containerId: string, delegate: JsonObject): void {
   makeDirectories(dataDir, 0o700);
   const temporary = unfinished(dataDir, containerId);
-  writeText(temporary, sortedJson(delegate), { mode: 0o600 });
-  renameFile(temporary, `${dataDir}/${containerId}`);
+  try {
+    writeText(temporary, sortedJson(delegate), { mode: 0o600 });
+    renameFile(temporary, `${dataDir}/${containerId}`);
+  } catch (error) {
+    removeFile(temporary);
+    throw error;
+  }
 }
 
 /**
