@@ -1,3 +1,4 @@
+import { describe } from '#base/errors.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import { trySysctl } from '../bridge/sysctl.ts';
 import type { Host } from '../plugin.ts';
@@ -14,16 +15,30 @@ export async function addForwarding(forwarding: Forwarding, host: Host): Promise
   const iptables = new IptablesPortmap(host.env);
   const backend = await backendOf(forwarding, iptables);
   if (forwarding.config.snat) allowLoopbackSource(forwarding);
-  const lost = backend === 'iptables' ? await iptables.add(forwarding) : addByNftables(forwarding);
-  flushLost(lost, host);
+  try {
+    const lost = backend === 'iptables' ? await iptables.add(forwarding) : addByNftables(forwarding);
+    flushLost(lost, host);
+  } catch (error) {
+    await takeBack(forwarding, host);
+    throw error;
+  }
   flushAdded(forwarding, host);
+}
+
+/** One family may be done when the other one fails. */
+async function takeBack(forwarding: Forwarding, host: Host): Promise<void> {
+  try {
+    await removeForwarding(forwarding, host);
+  } catch (error) {
+    host.warn(`portmap: after a failed ADD: ${describe(error)}`);
+  }
 }
 
 async function backendOf(forwarding: Forwarding, iptables: IptablesPortmap): Promise<PortmapBackend> {
   const { backend } = forwarding.config;
   if (backend !== undefined) return backend;
-  for (const { family } of targetsOf(forwarding)) if (!(await iptables.works(family))) return 'nftables';
-  return 'iptables';
+  const works = await Promise.all(targetsOf(forwarding).map(async ({ family }) => iptables.works(family)));
+  return works.includes(false) ? 'nftables' : 'iptables';
 }
 
 /** A packet from 127.0.0.1 leaves by another link than lo only where `route_localnet` is on (ip-sysctl). */

@@ -28,6 +28,8 @@ const PROGRAM: Readonly<Record<Family, string>> = { ipv4: 'iptables', ipv6: 'ip6
 /** Port mappings in table nat of iptables, through the programs in PATH (nft or legacy variant, whichever they are). */
 export class IptablesPortmap {
   readonly #run: RunProgram;
+  /** What `works` has read: the first change need not read it again. */
+  readonly #seen = new Map<Family, string>();
 
   constructor(env: Environment, run: RunProgram = programRunner({ env, timeoutMs: TIMEOUT })) {
     this.#run = run;
@@ -36,16 +38,17 @@ export class IptablesPortmap {
   /** Whether iptables can be used at all: its program is there and can read table nat. */
   async works(family: Family): Promise<boolean> {
     const result = await this.#run([`${PROGRAM[family]}-save`, '-t', 'nat']);
-    return result?.code === 0;
+    if (result?.code !== 0) return false;
+    this.#seen.set(family, result.stdout);
+    return true;
   }
 
-  /** Adds the mappings, each family in one transaction of iptables-restore. */
+  /** Adds the mappings, each family in one transaction of iptables-restore, both at a time. */
   async add(forwarding: Forwarding): Promise<readonly LostMapping[]> {
-    const lost: LostMapping[] = [];
-    for (const target of targetsOf(forwarding)) {
-      lost.push(...(await this.#change(target.family, (live) => planAdd(forwarding, target, live))));
-    }
-    return lost;
+    const changes = targetsOf(forwarding).map(async (target) =>
+      this.#change(target.family, (live) => planAdd(forwarding, target, live)),
+    );
+    return settled(changes);
   }
 
   /** Removes the container's chains; nothing is executed where there can be none. */
@@ -113,11 +116,8 @@ export class IptablesPortmap {
     chains: readonly string[],
     plan: (live: SavedTable) => IptablesPlan,
   ): Promise<readonly LostMapping[]> {
-    const lost: LostMapping[] = [];
-    for (const family of FAMILIES) {
-      if (mayHave(family, chains)) lost.push(...(await this.#change(family, plan)));
-    }
-    return lost;
+    const families = FAMILIES.filter((family) => mayHave(family, chains));
+    return settled(families.map(async (family) => this.#change(family, plan)));
   }
 
   async #change(family: Family, plan: (live: SavedTable) => IptablesPlan): Promise<readonly LostMapping[]> {
@@ -141,11 +141,20 @@ export class IptablesPortmap {
 
   /** Table nat; undefined when there is none yet. */
   async #read(family: Family): Promise<SavedTable | undefined> {
+    const seen = this.#seen.get(family);
+    this.#seen.delete(family);
+    if (seen !== undefined) return parseSave(seen).get('nat');
     const program = `${PROGRAM[family]}-save`;
     const result = await this.#run([program, '-t', 'nat']);
     if (result?.code !== 0) throw failure(program, result);
     return parseSave(result.stdout).get('nat');
   }
+}
+
+/** The lists of all; when one fails, its error once none is running any more. */
+async function settled<T>(running: readonly Promise<readonly T[]>[]): Promise<readonly T[]> {
+  await Promise.allSettled(running);
+  return (await Promise.all(running)).flat();
 }
 
 /**
