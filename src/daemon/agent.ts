@@ -112,7 +112,9 @@ export class Agent {
     const directRoutes = new FileDirectRoutes(this.#runFile('direct-routes'));
     const reconciler = new Reconciler({ kernel, directRoutes, log, relax });
     const peers = new Peers(backend, log, relax);
-    const plan = () => planOf(backend.links, peers.claims);
+    const { links } = backend;
+    const blackholes = options.flags['ip-blackhole-route'] ? Object.values(own.subnets) : [];
+    const plan = () => planOf({ links, blackholes }, peers.claims);
     let programmed = false;
     const onPass = (report: PassReport) => reporter.passed(report, !programmed);
     const keeper = new Keeper({ ...this.#context, reconciler, plan, onPass });

@@ -65,7 +65,11 @@ export const FLAGS = {
     'seconds between checks of the rules',
   ),
   'iptables-forward-rules': boolean(RULES, true, 'accept forwarded pod traffic'),
-  'ip-blackhole-route': boolean(RULES, false, 'accepted, without effect in this version'),
+  'ip-blackhole-route': boolean(
+    RULES,
+    false,
+    'blackhole the own subnet behind all other routes: packets to dead pods do not loop',
+  ),
 
   'subnet-file': string(FILES, 'file', 'written for the CNI plugin', '/run/flannel/subnet.env'),
   'net-config-path': string(FILES, 'file', 'network configuration', '/etc/kube-flannel/net-conf.json'),

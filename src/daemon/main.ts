@@ -57,7 +57,6 @@ async function runDaemon({ values: flags, warnings }: ParsedFlags, silence: numb
     if (process.env[name] !== undefined)
       log.info(`${name} has no effect: there is no bounded queue and no cache to wait for`);
   }
-  if (flags['ip-blackhole-route']) log.warn('--ip-blackhole-route has no effect in this version');
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

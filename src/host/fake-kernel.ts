@@ -1,4 +1,5 @@
 import { ERRNO, ErrnoError, type ErrnoName } from '#base/errors.ts';
+import type { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
 import { Mac } from '#net/mac.ts';
 import type {
@@ -20,6 +21,7 @@ export class FakeKernel implements KernelPort {
   #neighbours: HostNeighbour[] = [];
   #fdb: HostFdb[] = [];
   #routes: HostRoute[] = [];
+  readonly #blackholes = new Map<string, Cidr>();
   readonly settled: string[] = [];
   /** Every change asked for, in order. */
   readonly log: KernelOp[] = [];
@@ -72,6 +74,10 @@ export class FakeKernel implements KernelPort {
     this.settled.push(name);
   }
 
+  blackholes(family: Family): Cidr[] {
+    return [...this.#blackholes.values()].filter((dst) => dst.family === family);
+  }
+
   apply(ops: readonly KernelOp[]): (ErrnoError | undefined)[] {
     return ops.map((op) => {
       this.log.push(op);
@@ -103,6 +109,11 @@ export class FakeKernel implements KernelPort {
         this.#addresses = kept;
         return undefined;
       }
+      case 'add-blackhole':
+        this.#blackholes.set(op.dst.toString(), op.dst);
+        return undefined;
+      case 'delete-blackhole':
+        return this.#blackholes.delete(op.dst.toString()) ? undefined : 'ESRCH';
       case 'put':
         return this.#put(op.entry);
       case 'remove':

@@ -48,7 +48,7 @@ export function testMac(n: number): Mac {
 }
 
 export function testPlan(entries: readonly Entry[], links: readonly VxlanLink[] = [testLink()]): HostPlan {
-  return { links, entries: new Map(entries.map((entry) => [entryKey(entry), entry])) };
+  return { links, blackholes: [], entries: new Map(entries.map((entry) => [entryKey(entry), entry])) };
 }
 
 /** A kernel with `eth0`. */

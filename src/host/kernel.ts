@@ -72,6 +72,8 @@ export type KernelOp =
     }
   | { readonly op: 'add-address'; readonly link: string; readonly cidr: Cidr }
   | { readonly op: 'delete-address'; readonly link: string; readonly cidr: Cidr }
+  | { readonly op: 'add-blackhole'; readonly dst: Cidr }
+  | { readonly op: 'delete-blackhole'; readonly dst: Cidr }
   | { readonly op: 'put'; readonly entry: Entry }
   | { readonly op: 'remove'; readonly entry: Entry };
 
@@ -83,6 +85,8 @@ export interface KernelPort {
   fdb(link: number): HostFdb[];
   /** Routes of the main table, optionally out of one link only. */
   routes(family: Family, link?: number): HostRoute[];
+  /** Destinations of the blackhole routes with `BLACKHOLE_PRIORITY` in the main table. */
+  blackholes(family: Family): Cidr[];
   /** Makes the changes in order, batched; one place per change: undefined, or the kernel's answer. */
   apply(ops: readonly KernelOp[]): (ErrnoError | undefined)[];
   /** What follows the creation of a link: `accept_ra` 0. */

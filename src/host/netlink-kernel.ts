@@ -1,4 +1,5 @@
 import { ERRNO, hasErrno, type ErrnoError } from '#base/errors.ts';
+import type { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
 import { NetlinkError, type NetlinkRequest } from '#netlink/message.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
@@ -26,7 +27,7 @@ import type {
   KernelOp,
   KernelPort,
 } from './kernel.ts';
-import type { Entry, RouteEntry, VxlanLink } from './plan.ts';
+import { BLACKHOLE_PRIORITY, type Entry, type RouteEntry, type VxlanLink } from './plan.ts';
 import { setLinkSysctl } from './sysctl.ts';
 
 /** IP6_RT_PRIO_USER (`linux/ipv6_route.h`): what a route without a priority gets. */
@@ -73,6 +74,13 @@ export class NetlinkKernel implements KernelPort {
     return routes
       .filter((route) => route.type === RTN.UNICAST && (link === undefined || route.link === link))
       .map((route) => ({ ...route, byKernel: route.protocol === RTPROT.KERNEL }));
+  }
+
+  blackholes(family: Family): Cidr[] {
+    return this.#rtnetlink
+      .routes({ family, table: RT_TABLE.MAIN })
+      .filter((route) => route.type === RTN.BLACKHOLE && route.priority === BLACKHOLE_PRIORITY)
+      .flatMap(({ dst }) => (dst === undefined ? [] : [dst]));
   }
 
   settleLink(name: string): void {
@@ -135,6 +143,10 @@ export class NetlinkKernel implements KernelPort {
           ? addAddress({ link, cidr: op.cidr })
           : deleteAddress({ link, cidr: op.cidr });
       }
+      case 'add-blackhole':
+        return addRoute(blackhole(op.dst), { replace: true });
+      case 'delete-blackhole':
+        return deleteRoute(blackhole(op.dst));
       case 'put':
       case 'remove': {
         const link = this.#index(op.entry.link);
@@ -147,6 +159,10 @@ export class NetlinkKernel implements KernelPort {
     if (!this.#indices.has(name)) this.links();
     return this.#indices.get(name);
   }
+}
+
+function blackhole(dst: Cidr) {
+  return { dst, type: RTN.BLACKHOLE, priority: BLACKHOLE_PRIORITY } as const;
 }
 
 function gone(what: string): NetlinkError {

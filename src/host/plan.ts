@@ -85,9 +85,17 @@ export function describeEntry(entry: Entry): string {
   }
 }
 
+/**
+ * Priority of `ip route add blackhole <dst> metric 65535`: behind every other route, in particular behind that of `cni0`, which
+ * has the same destination. It is also how ours are known.
+ */
+export const BLACKHOLE_PRIORITY = 65_535;
+
 /** The whole of what this node should look like. */
 export interface HostPlan {
   readonly links: readonly VxlanLink[];
+  /** Where packets that no other route takes come to an end. */
+  readonly blackholes: readonly Cidr[];
   /** By `entryKey`. */
   readonly entries: ReadonlyMap<string, Entry>;
 }

@@ -254,3 +254,15 @@ test('many findings are counted, a few are named', () => {
   expect(report.foundCount).toBe(302);
   expect(report.found).toHaveLength(20);
 });
+
+test('a blackhole route is made, kept, and swept at start when it is no longer wanted', () => {
+  const dst = Cidr.parse('10.244.1.0/24');
+  const wanted: HostPlan = { ...PLAN, blackholes: [dst] };
+  const { kernel, reconciler } = sound(wanted);
+  expect(kernel.blackholes('ipv4')).toEqual([dst]);
+  expect(reconciler.full(wanted).written).toBe(0);
+  kernel.apply([{ op: 'delete-blackhole', dst }]);
+  expect(reconciler.full(wanted).found).toEqual(['blackhole route 10.244.1.0/24 missing']);
+  expect(reconciler.devices(PLAN).found).toEqual(['blackhole route 10.244.1.0/24 is not planned']);
+  expect(kernel.blackholes('ipv4')).toEqual([]);
+});

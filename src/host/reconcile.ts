@@ -1,5 +1,7 @@
 import { describe, FlannelError, isExists, isNotFound } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import type { Cidr } from '#net/cidr.ts';
+import { FAMILIES, type Family } from '#net/family.ts';
 import type { Claims, EntryChange } from './claims.ts';
 import type { DirectRoutes } from './direct-routes.ts';
 import { liveEntries } from './entries.ts';
@@ -27,6 +29,14 @@ export interface PassReport {
 }
 
 const FOUND_LIMIT = 20;
+
+/** What is gone already need not be removed. */
+const REMOVALS: ReadonlySet<KernelOp['op']> = new Set([
+  'remove',
+  'delete-link',
+  'delete-address',
+  'delete-blackhole',
+]);
 
 /** Entries written together, and how many make a large step. */
 const GROUP = 384;
@@ -68,7 +78,11 @@ export class Reconciler {
   /** Links and their addresses alone: at start, when the peers are not known yet and theirs must stay as it is. */
   devices(plan: HostPlan): PassReport {
     const pass = new Pass();
-    pass.guard(() => this.#devices(pass, plan));
+    pass.guard(() => {
+      this.#devices(pass, plan);
+      // Of an earlier run with --ip-blackhole-route, perhaps.
+      this.#blackholes(pass, plan.blackholes, FAMILIES);
+    });
     return pass.report();
   }
 
@@ -122,7 +136,26 @@ export class Reconciler {
       const current = links.get(link.name);
       if (current !== undefined) this.#addresses(pass, link, current);
     }
+    const families = new Set(plan.blackholes.map(({ family }) => family));
+    if (families.size > 0) this.#blackholes(pass, plan.blackholes, [...families]);
     return links;
+  }
+
+  /** Reads whole tables, so only of `families`. */
+  #blackholes(pass: Pass, wanted: readonly Cidr[], families: readonly Family[]): void {
+    const live = families.flatMap((family) => this.#kernel.blackholes(family));
+    const ops: KernelOp[] = [];
+    for (const dst of live) {
+      if (wanted.some((cidr) => cidr.equals(dst))) continue;
+      pass.find(() => `blackhole route ${dst} is not planned`);
+      ops.push({ op: 'delete-blackhole', dst });
+    }
+    for (const dst of wanted) {
+      if (live.some((cidr) => cidr.equals(dst))) continue;
+      pass.find(() => `blackhole route ${dst} missing`);
+      ops.push({ op: 'add-blackhole', dst });
+    }
+    this.#write(pass, ops);
   }
 
   #link(pass: Pass, wanted: VxlanLink, live: readonly HostLink[]): void {
@@ -209,7 +242,7 @@ export class Reconciler {
     for (const [index, error] of this.#kernel.apply(ops).entries()) {
       const op = ops[index]?.op;
       if (error === undefined) continue;
-      if ((op === 'remove' || op === 'delete-link' || op === 'delete-address') && isNotFound(error)) continue;
+      if (op !== undefined && REMOVALS.has(op) && isNotFound(error)) continue;
       if (op === 'add-address' && isExists(error)) continue;
       errors += 1;
       pass.fail(error);
@@ -221,8 +254,8 @@ export class Reconciler {
 }
 
 /** The plan made of links and of what the peers claim. */
-export function planOf(links: readonly VxlanLink[], claims: Claims): HostPlan {
-  return { links, entries: claims.entries };
+export function planOf(devices: Omit<HostPlan, 'entries'>, claims: Claims): HostPlan {
+  return { ...devices, entries: claims.entries };
 }
 
 /** A route through a link that is not ours. */

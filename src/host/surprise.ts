@@ -3,7 +3,7 @@ import { IFA_F, NTF, NUD, RT_TABLE, RTN, RTPROT } from '#rtnetlink/constants.ts'
 import type { RtNotification } from '#rtnetlink/notification.ts';
 import type { Route } from '#rtnetlink/route.ts';
 import { hasDefaultPriority } from './entries.ts';
-import { entryKey, sameEntry, type Entry, type HostPlan } from './plan.ts';
+import { BLACKHOLE_PRIORITY, entryKey, sameEntry, type Entry, type HostPlan } from './plan.ts';
 
 export interface SurpriseContext {
   readonly plan: HostPlan;
@@ -69,6 +69,10 @@ function routeSurprise(
 ): string | undefined {
   const { dst, gateway, onlink, family, priority } = route;
   if (route.table !== RT_TABLE.MAIN || route.protocol === RTPROT.KERNEL) return undefined;
+  if (route.type === RTN.BLACKHOLE && priority === BLACKHOLE_PRIORITY && action === 'delete') {
+    const planned = plan.blackholes.some((cidr) => dst?.equals(cidr));
+    return planned ? `blackhole route ${dst} removed` : undefined;
+  }
   if (dst === undefined || !hasDefaultPriority(family, priority)) return undefined;
   const link = route.link === undefined ? undefined : nameOf(route.link);
   if (route.type === RTN.UNICAST && link !== undefined && gateway !== undefined)

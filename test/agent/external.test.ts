@@ -19,6 +19,27 @@ async function working(): Promise<AgentWorld> {
   return world;
 }
 
+describeInNetns(import.meta.path, 'with --ip-blackhole-route', () => {
+  test('the own subnet ends in a blackhole behind every other route, also after somebody removed it', async () => {
+    await using world = await working();
+    await using agent = await world.startReady(['--ip-blackhole-route']);
+    const blackhole = 'blackhole 10.244.1.0/24 metric 65535';
+    expect(must(['ip', 'route'])).toContain(blackhole);
+    // The bridge's own route has the same destination, and wins.
+    must(['ip', 'link', 'add', 'cni0', 'type', 'bridge']);
+    must(['ip', 'addr', 'add', '10.244.1.1/24', 'dev', 'cni0']);
+    must(['ip', 'link', 'set', 'cni0', 'up']);
+    expect(must(['ip', 'route', 'get', '10.244.1.9'])).toContain('dev cni0');
+    must(['ip', 'route', 'del', 'blackhole', '10.244.1.0/24', 'metric', '65535']);
+    await eventually(() => expect(must(['ip', 'route'])).toContain(blackhole), 1000);
+    expect((await agent.stop('SIGTERM')).code).toBe(0);
+    await using _without = await world.startReady();
+    expect(must(['ip', 'route'])).not.toContain('blackhole');
+    expect(must(['ip', 'route'])).toContain('10.244.1.0/24 dev cni0');
+    must(['ip', 'link', 'del', 'cni0']);
+  });
+});
+
 describeInNetns(import.meta.path, 'the external interface changes', () => {
   test('another address: device, lease and peers follow; the MAC stays', async () => {
     await using world = await working();

@@ -120,6 +120,19 @@ export function entryContract(make: Make, family: Family): void {
     expect(codes(kernel.apply([create(vxlan(family)), put(route)]))).toEqual([undefined, 'ENETDOWN']);
   });
 
+  test('blackhole routes stand behind a route to the same destination', () => {
+    const { kernel, index } = withDevice(make, family);
+    const add: KernelOp = { op: 'add-blackhole', dst: subnet };
+    const drop: KernelOp = { op: 'delete-blackhole', dst: subnet };
+    const route: RouteEntry = { type: 'route', link: 'flannel.1', dst: subnet, gateway, onlink: true };
+    expect(codes(kernel.apply([put(route), add, add]))).toEqual([undefined, undefined, undefined]);
+    expect(kernel.blackholes(family).map(String)).toEqual([String(subnet)]);
+    expect(kernel.routes(family, index).some(({ dst }) => dst?.equals(subnet))).toBe(true);
+    expect(codes(kernel.apply([drop, drop]))).toEqual([undefined, 'ESRCH']);
+    expect(kernel.blackholes(family)).toEqual([]);
+    expect(kernel.routes(family, index).some(({ dst }) => dst?.equals(subnet))).toBe(true);
+  });
+
   test('one refusal does not stop the others', () => {
     const { kernel, index } = withDevice(make, family);
     const wrong = { type: 'neighbour', link: 'none', ip: gateway, mac: MAC } as const;
