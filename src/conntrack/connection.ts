@@ -3,6 +3,7 @@ import { NETLINK, NetlinkConnection, type ConnectionOptions } from '#netlink/con
 import {
   deleteEntry,
   IPPROTO,
+  listAll,
   listEntries,
   readEntry,
   type ConntrackEntry,
@@ -22,6 +23,11 @@ export class Conntrack implements Disposable {
     return new Conntrack(NetlinkConnection.open(NETLINK.NETFILTER, options));
   }
 
+  /** All entries of all zones. The kernel goes through its whole table for each list, whatever is asked for. */
+  all(): ConntrackEntry[] {
+    return this.#connection.dump(listAll(), readEntry);
+  }
+
   /** The entries of all zones that agree with `query`. Throws EINVAL where the kernel has no nf_conntrack_netlink. */
   list(query: ConntrackQuery): ConntrackEntry[] {
     return this.#connection.dump(listEntries(query), (message) => {
@@ -32,6 +38,7 @@ export class Conntrack implements Disposable {
 
   /** Deletes entries and says how many there still were. Throws the kernel's first error. */
   delete(entries: readonly ConntrackEntry[]): number {
+    if (entries.length === 0) return 0;
     const errors = this.#connection.batch(entries.map(deleteEntry));
     // One that has run out meanwhile is as good as deleted.
     const failure = errors.find((error) => error !== undefined && !hasErrno(error, 'ENOENT'));
@@ -49,9 +56,7 @@ export class Conntrack implements Disposable {
 }
 
 function agrees({ family, original }: ConntrackEntry, query: ConntrackQuery): boolean {
-  return (
-    family === query.family &&
-    original.protocol === IPPROTO[query.protocol] &&
-    original.destinationPort === query.destinationPort
-  );
+  const { protocol, destinationPort } = query;
+  if (family !== query.family || original.protocol !== IPPROTO[protocol]) return false;
+  return destinationPort === undefined || original.destinationPort === destinationPort;
 }

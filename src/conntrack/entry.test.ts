@@ -103,5 +103,8 @@ describe('requests', () => {
     expect(written(request)).toBe(
       '02000000180001801400028005000100110000000600030014e900000c0019800800010028000000',
     );
+    expect(written(listEntries({ family: 'ipv6', protocol: 'sctp' }))).toBe(
+      '0a000000100001800c00028005000100840000000c0019800800010008000000',
+    );
   });
 });

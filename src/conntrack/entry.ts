@@ -51,8 +51,8 @@ export interface ConntrackEntry {
 export interface ConntrackQuery {
   readonly family: Family;
   readonly protocol: PortProtocol;
-  /** Port that the flow's first packet was sent to. */
-  readonly destinationPort: number;
+  /** Port that the flow's first packet was sent to; undefined: any. */
+  readonly destinationPort?: number | undefined;
 }
 
 /** `enum ctattr_ip` */
@@ -98,13 +98,19 @@ const FILTER = { protocol: 1 << 3, destinationPort: 1 << 5 } as const;
  */
 export function listEntries({ family, protocol, destinationPort }: ConntrackQuery): NetlinkRequest {
   const tuple = { protocol: { number: IPPROTO[protocol], destinationPort } };
-  const filter = { original: FILTER.protocol | FILTER.destinationPort };
+  const port = destinationPort === undefined ? 0 : FILTER.destinationPort;
+  const filter = { original: FILTER.protocol | port };
   return {
     type: CT_MSG.GET,
     flags: 0,
-    what: `list ${family} connections to ${protocol} port ${destinationPort}`,
+    what: `list ${family} connections to ${protocol} port ${destinationPort ?? 'any'}`,
     write: withHeader(family, (out) => entryTable.write(out, { original: tuple, filter })),
   };
+}
+
+/** Asks for all entries of both families: a filter wants to know the family. */
+export function listAll(): NetlinkRequest {
+  return { type: CT_MSG.GET, flags: 0, what: 'list connections', write: withHeader(undefined, () => {}) };
 }
 
 /** Deletes just this entry: its zone and its ID are said, too. */
@@ -119,9 +125,12 @@ export function deleteEntry({ family, original, zone, id }: ConntrackEntry): Net
   };
 }
 
-function withHeader(family: Family, write: (out: ByteWriter) => void): NetlinkRequest['write'] {
+function withHeader(family: Family | undefined, write: (out: ByteWriter) => void): NetlinkRequest['write'] {
   return (out) => {
-    out.u8(NFPROTO[family]).u8(0).be16(0);
+    out
+      .u8(family === undefined ? 0 : NFPROTO[family])
+      .u8(0)
+      .be16(0);
     write(out);
   };
 }

@@ -1,6 +1,5 @@
 import { expect, test } from 'bun:test';
 import { Conntrack } from '#conntrack/connection.ts';
-import { FAMILIES } from '#net/family.ts';
 import { describeInNetns, must } from '../support/netns.ts';
 
 const RULES = `
@@ -43,18 +42,18 @@ describeInNetns(import.meta.path, 'connection tracking', () => {
     await flow('ipv6', 5353, [40_004]);
     const query = { protocol: 'udp', destinationPort: 5353 } as const;
     const found = table.list({ family: 'ipv4', ...query });
-    expect(found.map(({ original }) => original.sourcePort).toSorted((a = 0, b = 0) => a - b)).toEqual([
-      40_001, 40_002,
-    ]);
+    const ports = found.map(({ original }) => original.sourcePort);
+    expect(ports.toSorted((a = 0, b = 0) => a - b)).toEqual([40_001, 40_002]);
     expect(String(found[0]?.reply.source)).toBe('127.0.0.2');
     expect(found[0]?.reply.sourcePort).toBe(5300);
     expect(table.delete(found)).toBe(2);
     expect(table.delete(found)).toBe(0);
     expect(table.list({ family: 'ipv4', ...query })).toEqual([]);
-    expect(table.list({ family: 'ipv6', ...query }).map(({ original }) => original.sourcePort)).toEqual([
-      40_004,
-    ]);
+    const six = table.list({ family: 'ipv6', ...query });
+    expect(six.map(({ original }) => original.sourcePort)).toEqual([40_004]);
     expect(table.list({ family: 'ipv4', protocol: 'udp', destinationPort: 5354 })).toHaveLength(1);
+    expect(table.list({ family: 'ipv4', protocol: 'udp' })).toHaveLength(1);
+    expect(table.all()).toHaveLength(2);
     expect(must(['conntrack', '-L', '-f', 'ipv4'])).not.toContain('dport=5353');
     expect(must(['conntrack', '-L', '-f', 'ipv6'])).toContain('dport=5353');
   });
@@ -73,8 +72,7 @@ describeInNetns(import.meta.path, 'connection tracking', () => {
 
   test('an empty table, and nothing to delete', () => {
     using table = Conntrack.open();
-    for (const family of FAMILIES)
-      expect(table.list({ family, protocol: 'sctp', destinationPort: 1 })).toEqual([]);
+    expect(table.list({ family: 'ipv6', protocol: 'sctp', destinationPort: 1 })).toEqual([]);
     expect(table.delete([])).toBe(0);
   });
 });

@@ -1,6 +1,8 @@
 import { describe, isNotFound } from '#base/errors.ts';
 import { Conntrack } from '#conntrack/connection.ts';
-import type { ConntrackEntry } from '#conntrack/entry.ts';
+import { IPPROTO, type ConntrackEntry } from '#conntrack/entry.ts';
+import { tryReadText } from '#ffi/file-system.ts';
+import { FAMILIES } from '#net/family.ts';
 import type { Ip } from '#net/ip.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { Host } from '../plugin.ts';
@@ -10,46 +12,80 @@ import { mappingsFor, targetsOf, type Forwarding, type LostMapping } from './for
 
 /** RTN_LOCAL (`linux/rtnetlink.h`). */
 const RTN_LOCAL = 2;
+/** Entries that are read in less time than the kernel takes for another walk. */
+const SHORT = 1000;
 
 /**
- * Forgets the flows to the mapped ports that were there before: the kernel translates a flow's first packet alone, so
- * they would go on past the pod. Flows to other machines are left alone. TCP has a first packet for every connection.
+ * Forgets the flows that would go on past the rules as they are now: the kernel translates a flow's first packet alone.
+ * They are those to the mapped ports that were there before, and those that went through rules that are gone, to an
+ * address that is nobody's now. Flows to other machines are left alone. TCP has a first packet for every connection.
  */
-export function flushAdded(forwarding: Forwarding, host: Host): void {
-  const wanted = targetsOf(forwarding).flatMap(({ ip, family }) =>
-    mappingsFor(forwarding.config, family)
-      .filter(({ protocol }) => protocol !== 'tcp')
-      .map((mapping) => ({ mapping, ip, family })),
-  );
-  if (wanted.length === 0) return;
+export function flushStale(
+  forwarding: Forwarding | undefined,
+  lost: readonly LostMapping[],
+  host: Host,
+): void {
+  const added = forwarding === undefined ? [] : addedPlaces(forwarding);
+  const gone = lost.filter(({ protocol }) => protocol !== 'tcp');
+  if (added.length === 0 && gone.length === 0) return;
   informative(host, () => {
     using table = Conntrack.open();
     using client = Rtnetlink.open();
     const isLocal = localAddresses(client);
-    for (const { mapping, ip, family } of wanted) {
-      const { protocol, hostPort, containerPort } = mapping;
-      const entries = table.list({ family, protocol, destinationPort: hostPort });
-      const stale = entries.filter(({ original, reply }) => {
-        if (reply.source.equals(ip) && reply.sourcePort === containerPort) return false;
-        const { destination } = original;
-        return (onlyHostIp(mapping) ?? destination).equals(destination) && isLocal(destination);
-      });
-      table.delete(stale);
-    }
+    const stale = candidates(table, [...added, ...gone]).filter(
+      (entry) =>
+        gone.some((place) => wentThrough(entry, place)) ||
+        added.some((place) => goesPast(entry, place) && isLocal(entry.original.destination)),
+    );
+    table.delete(stale);
   });
 }
 
-/** Forgets the flows that went through rules that are gone: they would go on to an address that is nobody's now. */
-export function flushLost(lost: readonly LostMapping[], host: Host): void {
-  const flows = lost.filter(({ protocol }) => protocol !== 'tcp');
-  if (flows.length === 0) return;
-  informative(host, () => {
-    using table = Conntrack.open();
-    for (const { protocol, hostPort, target } of flows) {
-      const query = { family: target.family, protocol, destinationPort: hostPort };
-      table.delete(table.list(query).filter(({ reply }: ConntrackEntry) => reply.source.equals(target)));
-    }
-  });
+/**
+ * Entries, those to the places among them, with as few questions as can be: the kernel walks through its whole table for
+ * each. A short table is read whole.
+ */
+function candidates(table: Conntrack, places: readonly LostMapping[]): readonly ConntrackEntry[] {
+  const count = Number.parseInt(tryReadText('/proc/sys/net/netfilter/nf_conntrack_count') ?? '', 10);
+  if (count === 0) return [];
+  if (count < SHORT) return table.all();
+  return FAMILIES.flatMap((family) =>
+    (['udp', 'sctp'] as const).flatMap((protocol) => {
+      const own = places.filter((place) => place.protocol === protocol && place.target.family === family);
+      const [port, ...others] = new Set(own.map(({ hostPort }) => hostPort));
+      if (port === undefined) return [];
+      return table.list({ family, protocol, destinationPort: others.length === 0 ? port : undefined });
+    }),
+  );
+}
+
+/** A place on the node that now leads to `target`. */
+interface AddedPlace extends LostMapping {
+  readonly containerPort: number;
+}
+
+function addedPlaces(forwarding: Forwarding): readonly AddedPlace[] {
+  return targetsOf(forwarding).flatMap(({ ip, family }) =>
+    mappingsFor(forwarding.config, family)
+      .filter(({ protocol }) => protocol !== 'tcp')
+      .map((mapping) => ({ ...mapping, hostIp: onlyHostIp(mapping), target: ip })),
+  );
+}
+
+function isTo({ family, original }: ConntrackEntry, { protocol, hostPort, target }: LostMapping): boolean {
+  if (family !== target.family || original.protocol !== IPPROTO[protocol]) return false;
+  return original.destinationPort === hostPort;
+}
+
+function goesPast(entry: ConntrackEntry, place: AddedPlace): boolean {
+  const { original, reply } = entry;
+  if (!isTo(entry, place)) return false;
+  if (place.hostIp?.equals(original.destination) === false) return false;
+  return !reply.source.equals(place.target) || reply.sourcePort !== place.containerPort;
+}
+
+function wentThrough(entry: ConntrackEntry, place: LostMapping): boolean {
+  return isTo(entry, place) && entry.reply.source.equals(place.target);
 }
 
 /** Asks the routing table, as `fib daddr type local` does, once per address. */

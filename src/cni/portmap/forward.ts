@@ -3,7 +3,7 @@ import { Rtnetlink } from '#rtnetlink/client.ts';
 import { trySysctl } from '../bridge/sysctl.ts';
 import type { Host } from '../plugin.ts';
 import type { PortmapBackend } from './config.ts';
-import { flushAdded, flushLost } from './flush.ts';
+import { flushStale } from './flush.ts';
 import { targetsOf, type Forwarding, type Owner } from './forwarding.ts';
 import { IptablesPortmap } from './iptables.ts';
 import { addByNftables, checkByNftables, collectByNftables, removeByNftables } from './nftables.ts';
@@ -17,12 +17,11 @@ export async function addForwarding(forwarding: Forwarding, host: Host): Promise
   if (forwarding.config.snat) allowLoopbackSource(forwarding);
   try {
     const lost = backend === 'iptables' ? await iptables.add(forwarding) : addByNftables(forwarding);
-    flushLost(lost, host);
+    flushStale(forwarding, lost, host);
   } catch (error) {
     await takeBack(forwarding, host);
     throw error;
   }
-  flushAdded(forwarding, host);
 }
 
 /** One family may be done when the other one fails. */
@@ -54,7 +53,7 @@ function allowLoopbackSource(forwarding: Forwarding): void {
 /** Removes everything of the container in both backends, whatever it was mapped to and whoever did it. */
 export async function removeForwarding(owner: Owner, host: Host): Promise<void> {
   const lost = removeByNftables(owner);
-  flushLost([...lost, ...(await new IptablesPortmap(host.env).remove(owner))], host);
+  flushStale(undefined, [...lost, ...(await new IptablesPortmap(host.env).remove(owner))], host);
 }
 
 /** Throws CniError 999 when a rule is missing. */
@@ -74,5 +73,6 @@ export async function collectForwarding(
   host: Host,
 ): Promise<void> {
   const lost = collectByNftables(network, valid);
-  flushLost([...lost, ...(await new IptablesPortmap(host.env).collect(network, valid))], host);
+  const others = await new IptablesPortmap(host.env).collect(network, valid);
+  flushStale(undefined, [...lost, ...others], host);
 }

@@ -22,28 +22,24 @@ import {
 const TRIES = 10;
 
 /**
- * Adds the mappings, each family in one transaction. What stood in their places goes in it, and every rule that leads to
+ * Adds the mappings, all in one transaction. What stood in their places goes in it, and every rule that leads to
  * the pod's address: whoever had that address before is gone.
  */
 export function addByNftables(forwarding: Forwarding): readonly LostMapping[] {
   using nft = Nftables.open();
-  return targetsOf(forwarding).flatMap((target) =>
-    retried(() => {
-      const table = tableOf(target.family);
-      const live = nft.read(table);
-      const { changes, lost } = plan(forwarding, target, live);
-      nft.apply(changes);
-      return lost;
-    }),
+  return applied(nft, () =>
+    targetsOf(forwarding).map((target) => plan(forwarding, target, nft.read(tableOf(target.family)))),
   );
 }
 
-/** Pure: the transaction for one family, and the mappings that it takes away. */
-export function plan(
-  forwarding: Forwarding,
-  { ip, family }: Cidr,
-  live: Table | undefined,
-): { readonly changes: readonly Change[]; readonly lost: readonly LostMapping[] } {
+/** Steps of a transaction, and the mappings that they take away. */
+interface Plan {
+  readonly changes: readonly Change[];
+  readonly lost: readonly LostMapping[];
+}
+
+/** Pure: what is to be done for one family. */
+function plan(forwarding: Forwarding, { ip, family }: Cidr, live: Table | undefined): Plan {
   const rules = containerRules(forwarding, ip);
   if (rules.length === 0) return { changes: [], lost: [] };
   const table = tableOf(family);
@@ -116,10 +112,7 @@ function liveRules(live: Table | undefined): readonly LiveRule[] {
   );
 }
 
-function removal(
-  rules: readonly LiveRule[],
-  live: Table | undefined,
-): { readonly changes: Change[]; readonly lost: LostMapping[] } {
+function removal(rules: readonly LiveRule[], live: Table | undefined): Plan {
   const changes: Change[] = [];
   const lost: LostMapping[] = [];
   for (const { chain, rule } of rules) {
@@ -134,13 +127,13 @@ function removal(
 
 function removeWhere(wanted: (rule: Rule) => boolean): readonly LostMapping[] {
   using nft = Nftables.open();
-  return FAMILIES.flatMap((family) =>
-    retried(() => {
+  return applied(nft, () =>
+    FAMILIES.map((family) => {
       const live = withoutNfTables(undefined, () => nft.read(tableOf(family)));
-      const found = liveRules(live).filter(({ rule }) => wanted(rule));
-      const { changes, lost } = removal(found, live);
-      nft.apply(changes);
-      return lost;
+      return removal(
+        liveRules(live).filter(({ rule }) => wanted(rule)),
+        live,
+      );
     }),
   );
 }
@@ -158,11 +151,16 @@ export function withoutNfTables<T>(fallback: T, read: () => T): T {
   }
 }
 
-/** Again from reading when somebody else has removed a rule or the table meanwhile, or the kernel was busy. */
-function retried<T>(attempt: () => T): T {
+/**
+ * Makes the plans of both families in one transaction, for each that deletes costs a wait; again from reading when
+ * somebody else has removed a rule or the table meanwhile, or the kernel was busy.
+ */
+function applied(nft: Nftables, read: () => readonly Plan[]): readonly LostMapping[] {
   for (let tries = 1; ; tries += 1) {
     try {
-      return attempt();
+      const plans = read();
+      nft.apply(plans.flatMap(({ changes }) => changes));
+      return plans.flatMap(({ lost }) => lost);
     } catch (error) {
       const passing = (['ENOENT', 'EAGAIN', 'EINTR', 'ENOBUFS', 'EBUSY'] as const).some((name) =>
         hasErrno(error, name),
