@@ -69,19 +69,24 @@ export function parseEnvironment(command: Command, env: Environment): CniArgs {
     containerId,
     ifName,
     netns: env['CNI_NETNS'] ?? '',
-    extra: parseArgs(env['CNI_ARGS'] ?? ''),
+    extra: parseArgs(env['CNI_ARGS'] ?? '', command),
     path: (env['CNI_PATH'] ?? '').split(':').filter((part) => part !== ''),
   };
 }
 
-/** `CNI_ARGS`: `K=V;K=V`. */
-function parseArgs(text: string): ReadonlyMap<string, string> {
+/**
+ * `CNI_ARGS`: `K=V;K=V`. Keys that a plugin does not know are another's, whatever `IgnoreUnknown` says. Only ADD and CHECK
+ * go by them: a damaged pair must not keep a container from going.
+ */
+function parseArgs(text: string, command: Command): ReadonlyMap<string, string> {
   const args = new Map<string, string>();
   for (const pair of text.split(';')) {
     if (pair === '') continue;
     const at = pair.indexOf('=');
-    if (at < 1) throw bad(`CNI_ARGS: invalid pair ${JSON.stringify(pair.slice(0, 64))}`, 'write K=V;K=V');
-    args.set(pair.slice(0, at), pair.slice(at + 1));
+    if (at >= 1) args.set(pair.slice(0, at), pair.slice(at + 1));
+    else if (command === 'ADD' || command === 'CHECK') {
+      throw bad(`CNI_ARGS: invalid pair ${JSON.stringify(pair.slice(0, 64))}`, 'write K=V;K=V');
+    }
   }
   return args;
 }

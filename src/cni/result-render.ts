@@ -95,9 +95,15 @@ function structured(result: CniResult, cniVersion: string): Record<string, unkno
         gateway: ip.gateway,
       })),
     ),
-    routes: list(result.routes.map(({ dst, gw }) => ({ dst, gw }))),
+    routes: list(result.routes.map(structuredRoute)),
     dns: dnsObject(result.dns),
   };
+}
+
+/** With everything, as the Go plugins do: main plugins take what a route says from the result of their address manager. */
+function structuredRoute(route: CniRoute): Record<string, unknown> {
+  const { dst, gw, mtu, advmss, priority, table, scope } = route;
+  return { dst, gw, mtu, advmss, priority, table, scope };
 }
 
 /** 0.1.0 and 0.2.0: at most one address per family, no interfaces. */

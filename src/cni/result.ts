@@ -24,7 +24,7 @@ export interface CniIp {
 export interface CniRoute {
   readonly dst: Cidr;
   readonly gw?: Ip | undefined;
-  /** The rest since 1.1.0. */
+  /** The rest since 1.1.0 by the specification; the Go plugins write it since 0.3.0. */
   readonly mtu?: number | undefined;
   readonly advmss?: number | undefined;
   readonly priority?: number | undefined;

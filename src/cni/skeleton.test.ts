@@ -125,6 +125,40 @@ test('DEL needs no namespace, VERSION needs nothing', async () => {
   expect((await call({ CNI_COMMAND: 'VERSION' }, '')).stdout).toContain('"supportedVersions"');
 });
 
+test('CNI_ARGS of other plugins are no business of this one; a damaged pair does not stop DEL', async () => {
+  for (const args of ['IgnoreUnknown=1;K8S_POD_NAME=a;K8S_POD_UID=', 'FOO=bar;IgnoreUnknown=0', ';A=b=c;'])
+    expect((await call({ ...GOOD, CNI_ARGS: args }, conf())).calls).toEqual(['add']);
+  for (const command of ['DEL', 'GC', 'STATUS']) {
+    const done = await call({ ...GOOD, CNI_COMMAND: command, CNI_ARGS: 'novalue;=x;A=b' }, conf());
+    expect([command, done.code]).toEqual([command, 0]);
+  }
+});
+
+test('the longest names that are allowed, and one more', async () => {
+  const names: [keyof typeof GOOD & string, string, string][] = [
+    ['CNI_IFNAME', 'a'.repeat(15), 'a'.repeat(16)],
+    ['CNI_IFNAME', 'ü'.repeat(7), 'ü'.repeat(8)],
+    ['CNI_CONTAINERID', 'a'.repeat(255), 'a'.repeat(256)],
+    ['CNI_CONTAINERID', '0_.-', '_0.-'],
+  ];
+  for (const [key, good, bad] of names) {
+    expect((await call({ ...GOOD, [key]: good }, conf())).calls).toEqual(['add']);
+    expect(errorOf(await call({ ...GOOD, [key]: bad }, conf())).code).toBe(4);
+  }
+  expect((await call(GOOD, conf({ name: 'n'.repeat(255) }))).calls).toEqual(['add']);
+  expect(errorOf(await call(GOOD, conf({ name: 'n'.repeat(256) }))).code).toBe(7);
+});
+
+test('every version is answered in its own words, by an error too', async () => {
+  for (const cniVersion of ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']) {
+    const done = await call(GOOD, conf({ cniVersion }));
+    expect((JSON.parse(done.stdout) as { cniVersion: string }).cniVersion).toBe(cniVersion);
+    const failed = await call(GOOD, conf({ cniVersion }), new CniError(CODE.IO_FAILURE, 'disk'));
+    expect(errorOf(failed)).toEqual({ cniVersion, code: 5, msg: 'disk' });
+  }
+  expect(errorOf(await call(GOOD, conf({ cniVersion: undefined }), new Error('x'))).cniVersion).toBe('0.1.0');
+});
+
 test('errors carry code, words, cure and the version of the configuration', async () => {
   const error = new CniError(CODE.TRY_AGAIN_LATER, 'not yet', { details: 'wait', cause: new Error('why') });
   const done = await call(GOOD, conf({ cniVersion: '0.3.1' }), error);
