@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { hasErrno } from '#base/errors.ts';
 import { describeInNetns, must, run } from '../../support/netns.ts';
 import { NODE, OUTSIDE, PortWorld } from '../../support/port-world.ts';
 
@@ -123,13 +124,16 @@ function suite(config: object): void {
   });
 
   describe('UDP flows that are older than the pod', () => {
-    test('find it, and the next one after it', async () => {
+    test.each([0, 1200])('find it, and the next one after it, with %d others', async (others) => {
       await using world = new PortWorld(config);
       const [one, two] = [await world.pod('one'), await world.pod('two')];
       const mapping = [{ hostPort: 8053, containerPort: 53, protocol: 'udp' }];
       // Connections are tracked from the first mapping on.
       await world.map(one, both(9999, 80));
       const ask = async () => world.outside.ask('udp', NODE.ipv4, 8053, 40_000);
+      // A long table is read in another way than a short one.
+      await crowd(others);
+      if (others > 0) expect(Number(must(['conntrack', '-C']))).toBeGreaterThan(1000);
       expect(await ask()).toBeUndefined();
       await world.map(one, mapping);
       expect(await ask()).toStartWith('one from ');
@@ -212,6 +216,20 @@ function suite(config: object): void {
     expect(rules).toContain('10019');
     expect(await world.call(pod, 'CHECK', world.config(pod, [...many, sctp]))).toMatchObject({ code: 0 });
   });
+}
+
+/** As many flows to a machine where nobody listens, or a few less. */
+async function crowd(count: number): Promise<void> {
+  const socket = await Bun.udpSocket({ socket: { error() {} } });
+  for (let at = 0; at < count; at += 1) {
+    try {
+      socket.send('x', 20_000 + at, OUTSIDE.ipv4);
+    } catch (error) {
+      // The refusal of an earlier one.
+      if (!hasErrno(error, 'ECONNREFUSED')) throw error;
+    }
+  }
+  socket.close();
 }
 
 /** The result with other pod addresses: nobody is there. */
