@@ -2,6 +2,7 @@ import { ByteWriter } from '#base/bytes.ts';
 import { FlannelError } from '#base/errors.ts';
 import type { Cidr } from '#net/cidr.ts';
 import type { Ip } from '#net/ip.ts';
+import type { Mac } from '#net/mac.ts';
 import type { Family } from '#net/family.ts';
 import { NAT_FLAG } from './action.ts';
 import type { Expression } from './expression.ts';
@@ -27,6 +28,8 @@ const ADDRESS_OFFSET = { ipv4: { saddr: 12, daddr: 16 }, ipv6: { saddr: 8, daddr
 const RTN_LOCAL = 2;
 /** Bit of `enum ip_conntrack_status`. */
 const IPS_DST_NAT = 1 << 5;
+/** Where the source address stands in an Ethernet header (`linux/if_ether.h` struct ethhdr). */
+const ETHER_SADDR_OFFSET = 6;
 /** IFNAMSIZ. */
 const NAME_LENGTH = 16;
 
@@ -61,6 +64,18 @@ function address(field: 'saddr' | 'daddr', op: Equality, cidr: Cidr): Part {
 function prefixMask({ length, ip }: Cidr): Uint8Array {
   const left = (at: number) => Math.min(8, Math.max(0, length - at * 8));
   return Uint8Array.from({ length: ip.bits / 8 }, (_, at) => 0xff & (0xff << (8 - left(at))));
+}
+
+/** `ether saddr <mac>`, in a table of family bridge. */
+export function etherSaddr(op: Equality, mac: Mac): Part {
+  const bytes = mac.toBytes();
+  const load = {
+    base: 'link',
+    offset: ETHER_SADDR_OFFSET,
+    length: bytes.length,
+    register: REGISTER,
+  } as const;
+  return [{ kind: 'payload', ...load }, compare(op, bytes)];
 }
 
 /** `meta mark <value>`; with a mask `meta mark & <mask> == <value>`. */

@@ -1,11 +1,14 @@
 import { expect, test } from 'bun:test';
 import { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
+import { Mac } from '#net/mac.ts';
 import {
   back,
   daddr,
   dnat,
   dport,
+  drop,
+  etherSaddr,
   fibDaddrLocal,
   iifname,
   jump,
@@ -45,6 +48,7 @@ test.each([
   ],
   [rule([fibDaddrLocal(), jump('hostports_all')]), 'fib daddr type local jump hostports_all'],
   [rule([iifname('==', 'cni0'), back]), 'iifname "cni0" return'],
+  [rule([etherSaddr('==', Mac.parse('02:00:00:00:00:01')), drop]), 'ether saddr 02:00:00:00:00:01 drop'],
 ])('rule %#: %j', (given, text) => {
   expect(ruleText(given)).toBe(text);
 });

@@ -1,6 +1,7 @@
 import { readBe16, readU32 } from '#base/bytes.ts';
 import { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
+import { Mac } from '#net/mac.ts';
 import { NAT_FLAG } from './action.ts';
 import type { Expression } from './expression.ts';
 import type { Bitwise, Compare } from './match.ts';
@@ -76,6 +77,9 @@ function matchText(load: Load, mask: Bitwise | undefined, compare: Compare): str
       const place = ADDRESSES[load.offset];
       if (load.base === 'network' && place !== undefined) {
         return `${place.text} ${sign}${prefixText(compare.value, mask, place.bytes)}`;
+      }
+      if (load.base === 'link' && load.offset === 6 && compare.value.length === 6) {
+        return `ether saddr ${sign}${Mac.fromBytes(compare.value)}`;
       }
       const port = { 0: 'sport', 2: 'dport' }[load.offset];
       if (load.base === 'transport' && port !== undefined && compare.value.length === 2) {

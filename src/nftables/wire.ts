@@ -26,7 +26,7 @@ export const BATCH = { BEGIN: 16, END: 17 } as const;
 export const NFNLGRP_NFTABLES = 7;
 
 /** NFPROTO_* of the table families handled here (`linux/netfilter.h`). */
-const FAMILY = { ip: 2, ip6: 10, inet: 1 } as const;
+const FAMILY = { ip: 2, ip6: 10, inet: 1, bridge: 7 } as const;
 
 /** Family of a table, in nft's words. */
 export type TableFamily = keyof typeof FAMILY;
@@ -45,7 +45,7 @@ export function writeBatchHeader(out: ByteWriter): void {
   out.u8(0).u8(0).be16(SUBSYSTEM);
 }
 
-/** The family and the attributes of an nf_tables message; family undefined when it is none of ours (arp, bridge, netdev). */
+/** The family and the attributes of an nf_tables message; family undefined when it is none of ours (arp, netdev). */
 export function readHeader(payload: Uint8Array): {
   readonly family: TableFamily | undefined;
   readonly attributes: Uint8Array;

@@ -54,6 +54,7 @@ async function build(work: Work): Promise<CniResult> {
   for (const family of familiesOf(addressing.gateways)) enableForwarding(family);
   const pair = createPair({ client, container, bridge, ifName: call.args.ifName, config, host: call.host });
   work.undo.push(() => client.deleteLink(pair.hostEnd.index));
+  if (config.spoofCheck) await checkSource(work, pair);
   if (config.containerDown) setUpPort({ client, hostEnd: pair.hostEnd, config });
   else connect(work, { bridge, pair, addressing });
   if (config.ipMasq && addressing.ips.length > 0) {
@@ -71,6 +72,16 @@ async function build(work: Work): Promise<CniResult> {
     routes: addressing.routes,
     dns: isEmptyDns(config.dns) ? ipam.dns : config.dns,
   };
+}
+
+/** Before the container's end goes up: not one frame passes unchecked. */
+async function checkSource({ call, undo }: Work, { hostEnd, containerEnd }: VethPair): Promise<void> {
+  const { mac } = containerEnd;
+  if (mac === undefined) return;
+  const { addSpoofCheck, removeSpoofCheck } = await import('./spoof-check.ts');
+  const owner = { network: call.conf.name, ...call.args };
+  undo.push(() => removeSpoofCheck(owner));
+  addSpoofCheck(owner, { hostEnd: hostEnd.name, mac });
 }
 
 /** Addresses from the IPAM plugin. The interface is not there yet, so an older reservation is of an ADD that failed. */

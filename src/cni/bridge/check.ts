@@ -22,8 +22,13 @@ export async function bridgeCheck(call: Invocation): Promise<void> {
   using client = Rtnetlink.open();
   using container = openContainer(call.args.netns);
   const bridge = checkBridge(client, config, previous);
-  checkHostEnd(client, bridge, previous);
+  const hostEnd = checkHostEnd(client, bridge, previous);
   const link = checkContainerEnd(call, container, previous);
+  if (config.spoofCheck && link.mac !== undefined) {
+    const { checkSpoofCheck } = await import('./spoof-check.ts');
+    const owner = { network: call.conf.name, ...call.args };
+    checkSpoofCheck(owner, { hostEnd: hostEnd.name, mac: link.mac });
+  }
   if (config.containerDown) return;
   checkAddresses(container, link, previous);
   checkRoutes(container, link, previous);
@@ -46,7 +51,7 @@ function checkBridge(client: Rtnetlink, config: BridgeConfig, previous: CniResul
   return link;
 }
 
-function checkHostEnd(client: Rtnetlink, bridge: Link, previous: CniResult): void {
+function checkHostEnd(client: Rtnetlink, bridge: Link, previous: CniResult): Link {
   const entry = previous.interfaces.find(({ name, sandbox = '' }) => name !== bridge.name && sandbox === '');
   if (entry === undefined) throw broken('prevResult does not name the host end of the veth pair');
   const link = client.link(entry.name);
@@ -56,6 +61,7 @@ function checkHostEnd(client: Rtnetlink, bridge: Link, previous: CniResult): voi
     throw broken(`interface ${entry.name} is not a port of bridge ${bridge.name}`);
   if (!sameMac(link, entry))
     throw broken(`interface ${entry.name} has MAC ${link.mac} instead of ${entry.mac}`);
+  return link;
 }
 
 function checkContainerEnd(call: Invocation, container: Container, previous: CniResult): Link {

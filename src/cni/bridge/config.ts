@@ -24,6 +24,8 @@ export interface BridgeConfig {
   /** Leave the container's end down, without addresses. */
   readonly containerDown: boolean;
   readonly isolated: boolean;
+  /** Drop what the pod sends with another source MAC address than its own. */
+  readonly spoofCheck: boolean;
   /** Of the container's end; undefined: random. */
   readonly mac: Mac | undefined;
   /** Undefined: no addresses, layer 2 only. */
@@ -36,6 +38,7 @@ export interface BridgeIdentity {
   readonly bridge: string;
   readonly ipamType: string | undefined;
   readonly ipMasq: boolean;
+  readonly spoofCheck: boolean;
 }
 
 export function parseIdentity(conf: NetConf): BridgeIdentity {
@@ -46,6 +49,7 @@ export function parseIdentity(conf: NetConf): BridgeIdentity {
     bridge,
     ipamType: ipam === undefined ? undefined : stringField(ipam, 'type') || undefined,
     ipMasq: boolField(conf.raw, 'ipMasq', false),
+    spoofCheck: boolField(conf.raw, 'macspoofchk', false),
   };
 }
 
@@ -81,14 +85,13 @@ export function parseBridge(conf: NetConf, args: CniArgs): BridgeConfig {
 }
 
 function refuseUnsupported(raw: JsonObject): void {
-  const why = 'this bridge plugin does not filter VLANs or MAC addresses; use the reference plugin for that';
+  const why = 'this bridge plugin does not filter VLANs; use the reference plugin for that';
   const vlan = field(raw, 'vlan');
   if (vlan !== undefined && vlan !== 0) throw unsupported('vlan', vlan, why);
   const trunk = field(raw, 'vlanTrunk');
   if (trunk !== undefined && !(Array.isArray(trunk) && trunk.length === 0)) {
     throw unsupported('vlanTrunk', trunk, why);
   }
-  if (boolField(raw, 'macspoofchk', false)) throw unsupported('macspoofchk', true, why);
 }
 
 /** `runtimeConfig.mac`, else `args.cni.mac`, else `MAC` in CNI_ARGS. */

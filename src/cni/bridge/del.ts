@@ -20,6 +20,10 @@ export async function bridgeDel(call: Invocation): Promise<void> {
   const freed = identity.ipamType === undefined ? [] : ipamOf(identity.ipamType).del(call);
   const ips = [...found, ...freed, ...(previous?.ips ?? []).map(({ address }) => address.ip)];
   forgetNeighbours(client, identity.bridge, ips);
+  if (identity.spoofCheck) {
+    const { removeSpoofCheck } = await import('./spoof-check.ts');
+    removeSpoofCheck({ network: call.conf.name, ...call.args });
+  }
   if (identity.ipMasq) {
     const { removeMasquerade } = await import('./masquerade.ts');
     removeMasquerade(call);

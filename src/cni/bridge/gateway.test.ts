@@ -87,7 +87,7 @@ test('the MAC: runtimeConfig, then args.cni, then CNI_ARGS', () => {
 test.each([
   [{ vlan: 5 }, 2, /vlan: 5/],
   [{ vlanTrunk: [{ id: 5 }] }, 2, /vlanTrunk/],
-  [{ macspoofchk: true }, 2, /macspoofchk/],
+  [{ macspoofchk: 'yes' }, 7, /macspoofchk: "yes" is not true or false/],
   [{ hairpinMode: true, promiscMode: true }, 7, /hairpin/],
   [{ disableContainerInterface: true, ipam: { type: 'host-local' } }, 7, /disableContainerInterface/],
   [{ bridge: '../../etc' }, 7, /bridge/],

@@ -1,0 +1,15 @@
+import { Rtnetlink } from '#rtnetlink/client.ts';
+import { ipamOf } from '../ipam.ts';
+import { validAttachments, type Invocation } from '../plugin.ts';
+import { parseIdentity } from './config.ts';
+
+/** GC of `bridge`: addresses and rules that belong to no valid attachment. Interfaces go with their namespaces. */
+export async function bridgeGc(call: Invocation): Promise<void> {
+  const { ipamType, spoofCheck } = parseIdentity(call.conf);
+  if (ipamType !== undefined) ipamOf(ipamType).gc(call);
+  if (!spoofCheck) return;
+  const valid = validAttachments(call.conf);
+  const { collectSpoofChecks } = await import('./spoof-check.ts');
+  using client = Rtnetlink.open();
+  collectSpoofChecks(call.conf.name, valid, (name) => client.link(name) !== undefined);
+}
