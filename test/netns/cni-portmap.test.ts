@@ -107,30 +107,4 @@ describeInNetns(import.meta.path, 'port mappings and masquerading', () => {
       expect(JSON.parse(refused.stdout)).toMatchObject({ code });
     }
   });
-
-  test('ipMasq: two rules that go with the pod', async () => {
-    using node = new NodeFiles();
-    using pod = NamedNetns.create('cni');
-    const call = { containerId: 'masq', netns: pod.path, config: node.bridgeConfig({ ipMasq: true }) };
-    await addPod('bridge', call);
-    const table = exec(['nft', 'list', 'table', 'inet', 'cni_plugins_masquerade']);
-    expect(table).toMatch(
-      /ip saddr 10\.244\.1\.2 ip daddr != 10\.244\.1\.0\/24 masquerade comment "[0-9a-f]{16}-[0-9a-f]{16}, net: cbr0, if: eth0, id: masq"/,
-    );
-    expect(table).toContain('ip6 saddr 2001:cafe:42:1::2 ip6 daddr != 2001:cafe:42:1::/64 masquerade');
-    expect(ruleset(table).filter((line) => /return$|^goto/.test(line))).toEqual([
-      'ip daddr 224.0.0.0/4 return',
-      'ip6 daddr ff00::/8 return',
-      'goto masq_checks',
-    ]);
-    await must('bridge', { ...call, command: 'DEL' });
-    expect(exec(['nft', 'list', 'ruleset'])).not.toContain('id: masq');
-    const refused = await callPlugin('bridge', {
-      ...call,
-      command: 'ADD',
-      config: node.bridgeConfig({ ipMasq: true, ipMasqBackend: 'iptables' }),
-    });
-    expect(JSON.parse(refused.stdout)).toMatchObject({ code: 2 });
-    expect(node.reservations()).toEqual([]);
-  });
 });

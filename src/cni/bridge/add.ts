@@ -20,7 +20,7 @@ interface Work {
   readonly client: Rtnetlink;
   readonly container: Container;
   /** Undone in reverse order when a later step fails. */
-  readonly undo: (() => void)[];
+  readonly undo: (() => void | Promise<void>)[];
 }
 
 /** ADD of `bridge`. What was made before a failure is taken back. */
@@ -35,7 +35,7 @@ export async function bridgeAdd(call: Invocation): Promise<CniResult> {
   } catch (error) {
     for (const step of work.undo.reverse()) {
       try {
-        step();
+        await step();
       } catch (second) {
         call.host.warn(`bridge: clean-up after a failed ADD: ${describe(second)}`);
       }
@@ -59,8 +59,9 @@ async function build(work: Work): Promise<CniResult> {
   else connect(work, { bridge, pair, addressing });
   if (config.ipMasq && addressing.ips.length > 0) {
     const { addMasquerade, removeMasquerade } = await import('./masquerade.ts');
-    work.undo.push(() => removeMasquerade(call));
-    addMasquerade(call, addressing.ips);
+    work.undo.push(async () => removeMasquerade(call));
+    const addresses = addressing.ips.map(({ address }) => address);
+    await addMasquerade(call, addresses, config.ipMasqBackend);
   }
   return {
     interfaces: [

@@ -29,6 +29,11 @@ export async function bridgeCheck(call: Invocation): Promise<void> {
     const owner = { network: call.conf.name, ...call.args };
     checkSpoofCheck(owner, { hostEnd: hostEnd.name, mac: link.mac });
   }
+  if (config.ipMasq && previous.ips.length > 0) {
+    const { checkMasquerade } = await import('./masquerade.ts');
+    const addresses = previous.ips.map(({ address }) => address);
+    await checkMasquerade(call, addresses, config.ipMasqBackend);
+  }
   if (config.containerDown) return;
   checkAddresses(container, link, previous);
   checkRoutes(container, link, previous);

@@ -6,6 +6,8 @@ import type { NetConf } from '../plugin.ts';
 import { readDns } from '../result-parse.ts';
 import type { CniDns } from '../result.ts';
 
+export type MasqueradeBackend = 'iptables' | 'nftables';
+
 /** The checked configuration of `bridge`. */
 export interface BridgeConfig {
   readonly bridge: string;
@@ -15,6 +17,8 @@ export interface BridgeConfig {
   readonly isDefaultGateway: boolean;
   readonly forceAddress: boolean;
   readonly ipMasq: boolean;
+  /** Undefined: iptables where it works, else nftables. */
+  readonly ipMasqBackend: MasqueradeBackend | undefined;
   /** Bytes; undefined: the kernel's default. */
   readonly mtu: number | undefined;
   readonly hairpin: boolean;
@@ -63,6 +67,7 @@ export function parseBridge(conf: NetConf, args: CniArgs): BridgeConfig {
     isDefaultGateway,
     isGateway: isDefaultGateway || boolField(raw, 'isGateway', false),
     forceAddress: boolField(raw, 'forceAddress', false),
+    ipMasqBackend: masqueradeBackend(raw),
     mtu: intField(raw, 'mtu', { min: 0, max: 65_535 }) || undefined,
     hairpin: boolField(raw, 'hairpinMode', false),
     promiscuous: boolField(raw, 'promiscMode', false),
@@ -92,6 +97,12 @@ function refuseUnsupported(raw: JsonObject): void {
   if (trunk !== undefined && !(Array.isArray(trunk) && trunk.length === 0)) {
     throw unsupported('vlanTrunk', trunk, why);
   }
+}
+
+function masqueradeBackend(raw: JsonObject): MasqueradeBackend | undefined {
+  const backend = stringField(raw, 'ipMasqBackend') || undefined;
+  if (backend === undefined || backend === 'iptables' || backend === 'nftables') return backend;
+  throw unsupported('ipMasqBackend', backend, 'use "iptables" or "nftables"');
 }
 
 /** `runtimeConfig.mac`, else `args.cni.mac`, else `MAC` in CNI_ARGS. */

@@ -26,7 +26,7 @@ export async function bridgeDel(call: Invocation): Promise<void> {
   }
   if (identity.ipMasq) {
     const { removeMasquerade } = await import('./masquerade.ts');
-    removeMasquerade(call);
+    await removeMasquerade(call);
   }
 }
 

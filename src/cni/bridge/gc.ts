@@ -5,8 +5,12 @@ import { parseIdentity } from './config.ts';
 
 /** GC of `bridge`: addresses and rules that belong to no valid attachment. Interfaces go with their namespaces. */
 export async function bridgeGc(call: Invocation): Promise<void> {
-  const { ipamType, spoofCheck } = parseIdentity(call.conf);
+  const { ipamType, spoofCheck, ipMasq } = parseIdentity(call.conf);
   if (ipamType !== undefined) ipamOf(ipamType).gc(call);
+  if (ipMasq) {
+    const { collectMasquerade } = await import('./masquerade.ts');
+    await collectMasquerade(call);
+  }
   if (!spoofCheck) return;
   const valid = validAttachments(call.conf);
   const { collectSpoofChecks } = await import('./spoof-check.ts');

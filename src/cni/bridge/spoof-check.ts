@@ -4,7 +4,7 @@ import type { Change } from '#nftables/change.ts';
 import { sameRule } from '#nftables/compare.ts';
 import { Nftables } from '#nftables/connection.ts';
 import type { Rule, Table, TableKey } from '#nftables/objects.ts';
-import { retried } from '#nftables/retry.ts';
+import { retried } from '#nftables/attempt.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Attachment } from '../plugin.ts';
 

@@ -16,3 +16,16 @@ export function retried<T>(attempt: () => T, tries = 10): T {
     }
   }
 }
+
+/** `fallback` where the kernel has no nf_tables: what is not there holds nothing to remove. */
+export function withoutNfTables<T>(fallback: T, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const lacking = (['EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT'] as const).some((name) =>
+      hasErrno(error, name),
+    );
+    if (lacking) return fallback;
+    throw error;
+  }
+}

@@ -1,0 +1,160 @@
+import type { Cidr } from '#net/cidr.ts';
+import { FAMILIES, type Family } from '#net/family.ts';
+import type { SavedTable } from '#traffic/iptables-save.ts';
+import type { Environment } from '../environment.ts';
+import { CniError, CODE } from '../error.ts';
+import { mayHaveChain, NatTable } from './nat-table.ts';
+
+/** One chain per container in table nat, as the Go plugins make it: what one adds the other removes. */
+const CHAIN_PREFIX = 'CNI-';
+/** The prefix and this many digits are 28 characters, the most that the kernel takes. */
+const HASH_DIGITS = 24;
+/** XT_MAX_COMMENT_LEN with its NUL is 256. */
+const COMMENT_LIMIT = 255;
+const MULTICAST: Readonly<Record<Family, string>> = { ipv4: '224.0.0.0/4', ipv6: 'ff00::/8' };
+
+/** One container of one network; this backend does not tell its interfaces apart. */
+export interface MasqueradeOwner {
+  readonly network: string;
+  readonly containerId: string;
+}
+
+/** Masquerades what `addresses` send out of their subnets, each family in one transaction. */
+export async function addByIptables(
+  owner: MasqueradeOwner,
+  addresses: readonly Cidr[],
+  table: NatTable,
+): Promise<void> {
+  for (const family of FAMILIES) {
+    const some = addresses.filter((address) => address.family === family);
+    if (some.length > 0) await table.change(family, (live) => planMasquerade(owner, some, live));
+  }
+}
+
+/** Removes the container's chains and all that leads to them; nothing is executed where there can be none. */
+export async function removeByIptables(owner: MasqueradeOwner, env: Environment): Promise<void> {
+  const chain = chainOf(owner);
+  await changeWhere([chain], env, (live) => (live.has(chain) ? removal(chain, live) : []));
+}
+
+/** GC: removes the network's chains whose container is not in `valid`: the comment of the jump says whose it is. */
+export async function collectByIptables(
+  network: string,
+  valid: ReadonlySet<string>,
+  env: Environment,
+): Promise<void> {
+  await changeWhere(['POSTROUTING'], env, (live) => planCollection(network, valid, live));
+}
+
+/** Whether the container has a chain. */
+export async function hasByIptables(owner: MasqueradeOwner, table: NatTable): Promise<boolean> {
+  const chain = chainOf(owner);
+  for (const family of FAMILIES) {
+    if (mayHaveChain(family, [chain]) && (await table.read(family)).has(chain)) return true;
+  }
+  return false;
+}
+
+/** Throws CniError 999 when a rule is missing. */
+export async function checkByIptables(
+  owner: MasqueradeOwner,
+  addresses: readonly Cidr[],
+  table: NatTable,
+): Promise<void> {
+  for (const family of FAMILIES) {
+    const some = addresses.filter((address) => address.family === family);
+    if (some.length === 0) continue;
+    const live = await table.read(family);
+    const { chain, rules, jumps } = rulesOf(owner, some);
+    for (const [name, line] of [
+      ...rules.map((rule) => [chain, rule] as const),
+      ...jumps.map((jump) => ['POSTROUTING', jump] as const),
+    ]) {
+      if (live.get(name)?.includes(line) === true) continue;
+      const message = `CHECK: iptables (${family}) has no rule ${line} in chain ${name} of table nat`;
+      throw new CniError(CODE.INTERNAL, message, { details: 'remove the container and add it again' });
+    }
+  }
+}
+
+/** Pure: what makes `live` have the rules. Naming the chain makes or empties it, so those of an earlier ADD go. */
+export function planMasquerade(
+  owner: MasqueradeOwner,
+  addresses: readonly Cidr[],
+  live: SavedTable,
+): readonly string[] {
+  const { chain, rules, jumps } = rulesOf(owner, addresses);
+  return [
+    ...jumpsTo(chain, live),
+    `:${chain} - [0:0]`,
+    ...rules.map((line) => `-A ${chain} ${line}`),
+    ...jumps.map((line) => `-A POSTROUTING ${line}`),
+  ];
+}
+
+/** Pure: as `collectByIptables`. */
+export function planCollection(
+  network: string,
+  valid: ReadonlySet<string>,
+  live: SavedTable,
+): readonly string[] {
+  const dead = new Set<string>();
+  for (const line of live.get('POSTROUTING') ?? []) {
+    const [, name, containerId] =
+      /--comment "name: \\"([^"\\]*)\\" id: \\"([^"\\]*)\\"" -j /.exec(line) ?? [];
+    if (name !== network || containerId === undefined || valid.has(containerId)) continue;
+    const chain = chainOf({ network, containerId });
+    if (live.has(chain) && jumpTarget(line) === chain) dead.add(chain);
+  }
+  return [...dead].flatMap((chain) => removal(chain, live));
+}
+
+/** Rules as `iptables-save` prints them; all addresses are of one family. */
+function rulesOf(owner: MasqueradeOwner, addresses: readonly Cidr[]) {
+  const chain = chainOf(owner);
+  const comment = `-m comment --comment "${commentOf(owner).replaceAll(/["\\]/g, '\\$&')}"`;
+  const subnets = new Set(addresses.map((address) => address.network().toString()));
+  const families = new Set(addresses.map(({ family }) => family));
+  return {
+    chain,
+    rules: [
+      // Every subnet of the pod before the rule that takes the rest. iptables-save leaves out what is everything.
+      ...[...subnets].map((subnet) => `${subnet.endsWith('/0') ? '' : `-d ${subnet} `}${comment} -j ACCEPT`),
+      ...[...families].map((family) => `! -d ${MULTICAST[family]} ${comment} -j MASQUERADE`),
+    ],
+    jumps: addresses.map(({ ip }) => `-s ${ip}/${ip.bits} ${comment} -j ${chain}`),
+  };
+}
+
+async function changeWhere(
+  chains: readonly string[],
+  env: Environment,
+  plan: (live: SavedTable) => readonly string[],
+): Promise<void> {
+  const table = new NatTable(env);
+  for (const family of FAMILIES) if (mayHaveChain(family, chains)) await table.change(family, plan);
+}
+
+function removal(chain: string, live: SavedTable): readonly string[] {
+  return [...jumpsTo(chain, live), `-F ${chain}`, `-X ${chain}`];
+}
+
+function jumpsTo(chain: string, live: SavedTable): readonly string[] {
+  return [...live].flatMap(([from, lines]) =>
+    lines.filter((line) => jumpTarget(line) === chain).map((line) => `-D ${from} ${line}`),
+  );
+}
+
+function jumpTarget(line: string): string | undefined {
+  return / -[jg] (\S+)$/.exec(` ${line}`)?.[1];
+}
+
+function chainOf({ network, containerId }: MasqueradeOwner): string {
+  const digest = new Bun.CryptoHasher('sha512').update(network + containerId).digest('hex');
+  return CHAIN_PREFIX + digest.slice(0, HASH_DIGITS);
+}
+
+function commentOf({ network, containerId }: MasqueradeOwner): string {
+  const text = `name: "${network}" id: "${containerId}"`;
+  return text.length <= COMMENT_LIMIT ? text : `${text.slice(0, COMMENT_LIMIT - 3)}...`;
+}
