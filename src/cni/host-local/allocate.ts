@@ -3,6 +3,7 @@ import { Ip } from '#net/ip.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Attachment } from '../plugin.ts';
 import type { CniIp } from '../result.ts';
+import type { NetnsOrigin } from './origin.ts';
 import { firstCandidate, rangeOf, showSet, type IpRange, type RangeSet } from './range.ts';
 import { holds, type Holder, type Store } from './store.ts';
 
@@ -25,6 +26,8 @@ export interface AllocationRequest {
   readonly ranges: readonly RangeSet[];
   readonly requested: readonly Ip[];
   readonly holder: Attachment;
+  /** The container's namespace, by which it is known to be gone one day. */
+  readonly netns?: NetnsOrigin | undefined;
 }
 
 /**
@@ -95,7 +98,7 @@ function takeRequested(context: Context, want: { set: RangeSet; index: number; i
   const fail = (why: string) => new CniError(CODE.INTERNAL, `failed to allocate for range ${index}: ${why}`);
   if (range === undefined) throw fail(`requested IP ${ip} is not in range set ${showSet(set)}`);
   if (range.gateway.equals(ip)) throw fail(`requested IP ${ip} is subnet's gateway`);
-  if (!tryTake(context, ip)) {
+  if (!tryTake(context, ip) && !tryTakeAbandoned(context, ip)) {
     const holder = context.holders.get(ip.toString());
     const who = holder === undefined ? '' : `, container ${holder.containerId} holds it`;
     throw fail(`requested IP address ${ip} is not available in range set ${showSet(set)}${who}`);
@@ -106,7 +109,10 @@ function takeRequested(context: Context, want: { set: RangeSet; index: number; i
 function takeNext(context: Context, want: { set: RangeSet; index: number }): Taken {
   const { set, index } = want;
   const last = context.store.lastReserved(index);
-  const candidate = firstCandidate(set, last, ({ ip }) => tryTake(context, ip));
+  // Whether a container is gone without a DEL is looked at when there is no other way.
+  const candidate =
+    firstCandidate(set, last, ({ ip }) => tryTake(context, ip)) ??
+    firstCandidate(set, last, ({ ip }) => tryTakeAbandoned(context, ip));
   if (candidate !== undefined) {
     context.store.setLastReserved(index, candidate.ip);
     return candidate;
@@ -126,5 +132,13 @@ function tryTake(context: Context, ip: Ip): boolean {
     if (!store.isStale(ip, holder)) return false;
     store.free(ip);
   }
-  return store.reserve(ip, request.holder);
+  return store.reserve(ip, request.holder, request.netns);
+}
+
+/** Takes `ip` from a container whose namespace is gone. */
+function tryTakeAbandoned({ store, holders, request }: Context, ip: Ip): boolean {
+  const holder = holders.get(ip.toString());
+  if (holder === undefined || !store.isAbandoned(ip, holder)) return false;
+  store.free(ip);
+  return store.reserve(ip, request.holder, request.netns);
 }

@@ -5,6 +5,7 @@ import { validAttachments, type Invocation, type Plugin } from '../plugin.ts';
 import type { CniIp, CniResult } from '../result.ts';
 import { allocate, DuplicateAllocation, type AllocationRequest } from './allocate.ts';
 import { parseHostLocal, storeDirOf } from './config.ts';
+import { netnsOrigin } from './origin.ts';
 import { holds, Store } from './store.ts';
 
 /**
@@ -19,8 +20,13 @@ export type CompletedProbe = (call: Invocation, ips: readonly Ip[]) => Promise<b
  */
 export async function hostLocalAdd(call: Invocation, completed: CompletedProbe): Promise<CniResult> {
   const config = parseHostLocal(call.conf, call.args);
-  const { containerId, ifName } = call.args;
-  const request = { ranges: config.ranges, requested: config.requested, holder: { containerId, ifName } };
+  const { containerId, ifName, netns } = call.args;
+  const request = {
+    ranges: config.ranges,
+    requested: config.requested,
+    holder: { containerId, ifName },
+    netns: netnsOrigin(netns),
+  };
   const dns =
     config.resolvConf === undefined
       ? {}

@@ -16,6 +16,7 @@ import {
 import { Ip } from '#net/ip.ts';
 import { isIdentifier } from '../environment.ts';
 import type { Attachment } from '../plugin.ts';
+import { isGone, parseOrigin, renderOrigin, type NetnsOrigin, type Origin } from './origin.ts';
 
 /** Who holds an address. Files of old versions name the container only. */
 export interface Holder {
@@ -23,7 +24,7 @@ export interface Holder {
   readonly ifName: string | undefined;
 }
 
-/** Side files, one per reservation: the boot in which it was made. A folder that the Go plugin walks over unharmed. */
+/** Side files, one per reservation: the boot and the namespace for which it was made. A folder that the Go plugin walks over unharmed. */
 const BOOT_DIR = '.boot';
 /** Written under the lock only, so one name is enough; a leftover of a crash is replaced. */
 const NEW_FILE = '.new';
@@ -89,15 +90,15 @@ export class Store implements Disposable {
    * dearest part of an ADD, would only keep what belongs to an earlier boot. The addresses of one holder are links to
    * one file: what is in it is the same.
    */
-  reserve(ip: Ip, holder: Attachment): boolean {
-    const text = `${holder.containerId}\r\n${holder.ifName}`;
+  reserve(ip: Ip, holder: Attachment, netns?: NetnsOrigin): boolean {
+    const text = textOf(holder);
     if (this.#written !== text) {
       // A leftover may be a link to somebody's reservation: never write into it.
       removeFile(`${this.#dir}/${NEW_FILE}`);
       writeText(`${this.#dir}/${NEW_FILE}`, text, { mode: 0o600 });
       this.#written = text;
     }
-    this.#noteBoot(ip.toString(), text);
+    this.#noteOrigin(ip, { bootId: this.#bootId, holder: text, netns });
     return this.#link(ip);
   }
 
@@ -108,27 +109,23 @@ export class Store implements Disposable {
 
   /** Frees all that nobody in `valid` holds; returns the addresses. */
   releaseExcept(valid: readonly Attachment[]): Ip[] {
-    const known = new Set(
-      valid.flatMap((entry) => [entry.containerId, `${entry.containerId}\r\n${entry.ifName}`]),
-    );
-    return this.#releaseWhere((entry) => {
-      const key = entry.ifName === undefined ? entry.containerId : `${entry.containerId}\r\n${entry.ifName}`;
-      return !known.has(key);
-    });
+    const known = new Set(valid.flatMap((entry) => [entry.containerId, textOf(entry)]));
+    return this.#releaseWhere((entry) => !known.has(textOf(entry)));
   }
 
   /** True when the reservation was made in an earlier boot, whose containers are all gone. */
   isStale(ip: Ip, holder: Holder): boolean {
-    const text = tryReadText(`${this.#dir}/${BOOT_DIR}/${ip}`);
-    const cut = text?.indexOf('\r\n') ?? -1;
-    const expected =
-      holder.ifName === undefined ? holder.containerId : `${holder.containerId}\r\n${holder.ifName}`;
-    if (text === undefined || cut < 0 || text.slice(cut + 2) !== expected) {
-      // Made by another program, in this boot for all we know: it gets its side file now and counts until the next.
-      this.#noteBoot(ip.toString(), expected);
-      return false;
-    }
-    return text.slice(0, cut) !== this.#bootId;
+    const origin = this.#origin(ip, holder);
+    if (origin !== undefined) return origin.bootId !== this.#bootId;
+    // Made by another program, in this boot for all we know: it gets its side file now and counts until the next.
+    this.#noteOrigin(ip, { bootId: this.#bootId, holder: textOf(holder) });
+    return false;
+  }
+
+  /** True when the container's namespace is known to be gone, though nobody called DEL. */
+  isAbandoned(ip: Ip, holder: Holder): boolean {
+    const netns = this.#origin(ip, holder)?.netns;
+    return netns !== undefined && isGone(netns);
   }
 
   free(ip: Ip): void {
@@ -181,9 +178,15 @@ export class Store implements Disposable {
     return true;
   }
 
-  #noteBoot(name: string, holder: string): void {
-    const path = `${this.#dir}/${BOOT_DIR}/${name}`;
-    const text = `${this.#bootId}\r\n${holder}`;
+  #origin(ip: Ip, holder: Holder): Origin | undefined {
+    const text = tryReadText(`${this.#dir}/${BOOT_DIR}/${ip}`);
+    const origin = text === undefined ? undefined : parseOrigin(text);
+    return origin?.holder === textOf(holder) ? origin : undefined;
+  }
+
+  #noteOrigin(ip: Ip, origin: Origin): void {
+    const path = `${this.#dir}/${BOOT_DIR}/${ip}`;
+    const text = renderOrigin(origin);
     try {
       writeText(path, text, { mode: 0o600 });
     } catch (error) {
@@ -203,6 +206,11 @@ export class Store implements Disposable {
     }
     return freed;
   }
+}
+
+/** The text of a reservation. */
+function textOf({ containerId, ifName }: Holder): string {
+  return ifName === undefined ? containerId : `${containerId}\r\n${ifName}`;
 }
 
 /** True when the reservation belongs to the attachment; one without an interface belongs to all of its container's. */
