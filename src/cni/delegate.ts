@@ -38,18 +38,29 @@ export function findPlugin(type: string, args: CniArgs): string {
  */
 export function executePlugin(type: string, call: Invocation): CniResult | undefined {
   const path = findPlugin(type, call.args);
-  const done = Bun.spawnSync({
-    cmd: [path],
-    env: childEnvironment(call),
-    stdin: new TextEncoder().encode(JSON.stringify(call.conf.raw)),
-    stdout: 'pipe',
-    stderr: 'inherit',
-  });
+  const done = spawn(path, call);
   const output = done.stdout.toString('utf8');
   if (!done.success)
     throw pluginError(type, output, `exit code ${done.exitCode} ${done.signalCode ?? ''}`.trim());
   if (call.command !== 'ADD') return undefined;
   return parseResult(parseObject(output, `the result of plugin ${type}`), call.conf.cniVersion);
+}
+
+function spawn(path: string, call: Invocation) {
+  try {
+    return Bun.spawnSync({
+      cmd: [path],
+      env: childEnvironment(call),
+      stdin: new TextEncoder().encode(JSON.stringify(call.conf.raw)),
+      stdout: 'pipe',
+      stderr: 'inherit',
+    });
+  } catch (cause) {
+    throw new CniError(CODE.IO_FAILURE, `failed to execute plugin ${path}`, {
+      cause,
+      details: 'it must be an executable program for this machine',
+    });
+  }
 }
 
 /** Ours with this call's command; BUN_* stays here, since a compiled Bun program obeys some of it. */

@@ -93,9 +93,9 @@ export function delegateType(delegate: JsonObject): string {
   return typeof delegate['type'] === 'string' ? delegate['type'] : 'bridge';
 }
 
-/** True for a stored configuration of this network that DEL can work with. */
-export function isDelegateConfig(value: unknown, network: string): value is JsonObject {
-  if (!isObject(value) || !isType(value['type']) || value['name'] !== network) return false;
+/** True for a stored configuration that DEL can work with. */
+export function isDelegateConfig(value: unknown): value is JsonObject {
+  if (!isObject(value) || !isType(value['type']) || typeof value['name'] !== 'string') return false;
   const { cniVersion = '0.1.0', ipam } = value;
   if (typeof cniVersion !== 'string' || !SUPPORTED_VERSIONS.includes(cniVersion)) return false;
   return isObject(ipam) && isType(ipam['type'] ?? 'host-local');

@@ -13,7 +13,7 @@ import {
   saysMappings,
 } from './port-mappings.ts';
 import { AGENT_WAIT, awaitSubnetEnv } from './readiness.ts';
-import { listScratch, loadScratch, removeScratch, saveScratch } from './scratch.ts';
+import { collectScratch, loadScratch, removeScratch, saveScratch } from './scratch.ts';
 
 /** The plugin that does the work: `bridge` inside this process, every other one executed. */
 function delegateOf(type: string): Plugin {
@@ -36,6 +36,7 @@ async function add(call: Invocation): Promise<CniResult> {
   const config = parseFlannel(call.conf);
   const env = awaitSubnetEnv(config.subnetFile, call.host, AGENT_WAIT);
   const raw = delegateConfig(call.conf, config, env);
+  const earlier = loadScratch(config.dataDir, call.args.containerId, call.conf.name);
   saveScratch(config.dataDir, call.args.containerId, raw);
   const delegate = delegateOf(delegateType(raw));
   try {
@@ -44,8 +45,10 @@ async function add(call: Invocation): Promise<CniResult> {
       await addMapped(call, result, () => delegate.del(asDel(delegateCall(call, raw))));
     return result;
   } catch (error) {
-    // The delegate took back what it made; DEL, should it come, rebuilds the configuration.
-    removeScratch(config.dataDir, call.args.containerId);
+    // The delegate took back what it made; DEL, should it come, rebuilds the configuration. A second ADD for a container
+    // that is running fails, too: what the first one kept stays.
+    if (earlier === undefined) removeScratch(config.dataDir, call.args.containerId);
+    else saveScratch(config.dataDir, call.args.containerId, earlier);
     throw error;
   }
 }
@@ -106,11 +109,7 @@ async function gc(call: Invocation): Promise<void> {
   const raw = { ...rebuild(call, config), ...attachmentsOf(call) };
   await collectPortMappings(call);
   await delegateOf(delegateType(raw)).gc(delegateCall(call, raw));
-  for (const containerId of listScratch(config.dataDir)) {
-    // The folder may serve several networks: only this one's containers are in the list.
-    const ours = loadScratch(config.dataDir, containerId, call.conf.name) !== undefined;
-    if (ours && !valid.has(containerId)) removeScratch(config.dataDir, containerId);
-  }
+  collectScratch(config.dataDir, call.conf.name, valid);
 }
 
 function attachmentsOf({ conf }: Invocation): JsonObject {

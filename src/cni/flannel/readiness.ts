@@ -42,10 +42,15 @@ export function agentReason(path: string): string | undefined {
   return `the agent says: ${typeof reason === 'string' && reason !== '' ? reason : 'not ready'}`;
 }
 
-/** `status.json` beside `subnet.env`; undefined when there is none to go by. */
+/** The agent's `status.json` beside `subnet.env`. */
+export function statusPath(path: string): string {
+  return `${parentOf(path)}/status.json`;
+}
+
+/** What it says; undefined when there is none to go by. */
 export function readStatus(path: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value: unknown = JSON.parse(readText(`${parentOf(path)}/status.json`));
+    const value: unknown = JSON.parse(readText(statusPath(path)));
     return isObject(value) ? value : undefined;
   } catch {
     // The original agent writes none, and a damaged one says nothing.

@@ -32,18 +32,24 @@ export function saveScratch(dataDir: string, containerId: string, delegate: Json
  * container ID looks like that.
  */
 function unfinished(dataDir: string, containerId: string): string {
-  return `${dataDir}/.${containerId}`;
+  // With the dot, the longest ID would be longer than a file name may be.
+  return `${dataDir}/.${containerId.slice(0, 254)}`;
 }
 
 /** What ADD kept for the container in `network`; undefined when there is nothing, or nothing usable. */
 export function loadScratch(dataDir: string, containerId: string, network: string): JsonObject | undefined {
-  const text = tryReadText(`${dataDir}/${containerId}`);
-  if (text === undefined) return undefined;
+  const kept = readScratch(`${dataDir}/${containerId}`);
+  return typeof kept === 'object' && kept['name'] === network ? kept : undefined;
+}
+
+function readScratch(path: string): JsonObject | 'missing' | 'damaged' {
+  const text = tryReadText(path);
+  if (text === undefined) return 'missing';
   try {
     const value: unknown = JSON.parse(text);
-    return isDelegateConfig(value, network) ? value : undefined;
+    return isDelegateConfig(value) ? value : 'damaged';
   } catch {
-    return undefined;
+    return 'damaged';
   }
 }
 
@@ -52,10 +58,24 @@ export function removeScratch(dataDir: string, containerId: string): void {
   removeFile(unfinished(dataDir, containerId));
 }
 
-/** Containers with a kept configuration; none when the folder is missing. */
-export function listScratch(dataDir: string): string[] {
+/**
+ * Removes what ADD kept for containers of `network` that are not in `living`, and what is damaged: it belongs to no network
+ * that could be told, and DEL does without it.
+ */
+export function collectScratch(dataDir: string, network: string, living: ReadonlySet<string>): void {
+  for (const name of filesOf(dataDir)) {
+    const containerId = name.replace(/^\./, '');
+    if (!isIdentifier(containerId) || (living.has(containerId) && name === containerId)) continue;
+    const kept = readScratch(`${dataDir}/${name}`);
+    // A folder is nothing that ADD has made.
+    if (kept === 'missing') continue;
+    if (kept === 'damaged' || kept['name'] === network) removeFile(`${dataDir}/${name}`);
+  }
+}
+
+function filesOf(dataDir: string): string[] {
   try {
-    return readDirectory(dataDir).filter(isIdentifier);
+    return readDirectory(dataDir);
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) return [];
     throw error;
