@@ -75,7 +75,9 @@ export function traces(): string[] {
     ...links.map((line) => `link ${line.trim()}`),
     ...files.filter((path) => !/\/(lock|last_reserved_ip\.\d)$/.test(path)).map((path) => `file ${path}`),
     // Of a rule, not of a table or chain, which are everybody's.
-    ...rules.filter((line) => /\S.* comment "/.test(line)).map((line) => `rule ${line.trim()}`),
+    ...rules
+      .filter((line) => /\S.* comment "|\bCNI-(DN|SN)-|chain CNI-[0-9a-f]{24}/.test(line))
+      .map((line) => `rule ${line.trim()}`),
     ...neighbours.filter((line) => /^(10\.244|2001:cafe)/.test(line)).map((line) => `neighbour ${line}`),
     ...readdirSync('/run/netns').map((name) => `namespace ${name}`),
   ].filter((line) => !/^(link|file) $/.test(line));
