@@ -7,7 +7,7 @@ import { parseSave, type SavedTable } from '#traffic/iptables-save.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Environment } from '../environment.ts';
 import { targetsOf, type Forwarding, type LostMapping, type Owner } from './forwarding.ts';
-import { withoutNfTables } from './nftables.ts';
+import { withoutNfTables } from '#nftables/attempt.ts';
 import { absent, planAdd, planCollection, planRemoval, type IptablesPlan } from './iptables-plan.ts';
 import {
   chainRules,

@@ -1,11 +1,12 @@
-import { hasErrno } from '#base/errors.ts';
 import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES } from '#net/family.ts';
+import { retried, withoutNfTables } from '#nftables/attempt.ts';
 import type { Change } from '#nftables/change.ts';
 import { sameRule } from '#nftables/compare.ts';
 import { Nftables } from '#nftables/connection.ts';
 import type { Rule, Table } from '#nftables/objects.ts';
 import { CniError, CODE } from '../error.ts';
+import { withNftLock } from '../nft-lock.ts';
 import { mappingsFor, placeKey, placeOf, targetsOf } from './forwarding.ts';
 import type { Forwarding, LostMapping, Owner } from './forwarding.ts';
 import {
@@ -17,9 +18,6 @@ import {
   tableOf,
   tagOf,
 } from './rules.ts';
-
-/** Another plugin call may change the table between reading and writing. */
-const TRIES = 10;
 
 /**
  * Adds the mappings, all in one transaction. What stood in their places goes in it, and every rule that leads to
@@ -138,34 +136,16 @@ function removeWhere(wanted: (rule: Rule) => boolean): readonly LostMapping[] {
   );
 }
 
-/** `fallback` where the kernel has no nf_tables: what is not there holds nothing to remove. */
-export function withoutNfTables<T>(fallback: T, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    const lacking = (['EINVAL', 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT'] as const).some((name) =>
-      hasErrno(error, name),
-    );
-    if (lacking) return fallback;
-    throw error;
-  }
-}
-
 /**
  * Makes the plans of both families in one transaction, for each that deletes costs a wait; again from reading when
  * somebody else has removed a rule or the table meanwhile, or the kernel was busy.
  */
 function applied(nft: Nftables, read: () => readonly Plan[]): readonly LostMapping[] {
-  for (let tries = 1; ; tries += 1) {
-    try {
+  return withNftLock(() =>
+    retried(() => {
       const plans = read();
       nft.apply(plans.flatMap(({ changes }) => changes));
       return plans.flatMap(({ lost }) => lost);
-    } catch (error) {
-      const passing = (['ENOENT', 'EAGAIN', 'EINTR', 'ENOBUFS', 'EBUSY'] as const).some((name) =>
-        hasErrno(error, name),
-      );
-      if (!passing || tries === TRIES) throw error;
-    }
-  }
+    }),
+  );
 }

@@ -1,0 +1,25 @@
+import { lockExclusive } from '#ffi/file.ts';
+import { closeFile, O, openFile } from '#ffi/file-system.ts';
+
+/** Beside xtables.lock, which does for iptables what this does for our own calls. */
+const PATH = '/run/cni-nftables.lock';
+
+/**
+ * Runs `work`, which reads a table that all containers share and writes by what it has read, one call at a time. Without it
+ * hundreds of calls at once keep each other from ever reading a table that stays the same. Where /run cannot be
+ * written, the retries of the caller have to do.
+ */
+export function withNftLock<T>(work: () => T): T {
+  let lock: number | undefined;
+  try {
+    lock = openFile(PATH, O.WRONLY | O.CREAT, 0o600);
+    lockExclusive(lock);
+  } catch {
+    // Read-only or no /run: go on without.
+  }
+  try {
+    return work();
+  } finally {
+    if (lock !== undefined) closeFile(lock);
+  }
+}
