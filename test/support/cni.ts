@@ -20,6 +20,8 @@ export interface Call {
   readonly config: object;
   readonly ifName?: string;
   readonly args?: string;
+  /** CNI_PATH; the folder of Debian's plugins by default. */
+  readonly path?: string;
 }
 
 export interface Outcome {
@@ -37,7 +39,7 @@ function environment(call: Call): Record<string, string> {
     CNI_COMMAND: call.command,
     CNI_CONTAINERID: call.containerId,
     CNI_IFNAME: call.ifName ?? 'eth0',
-    CNI_PATH: REFERENCE,
+    CNI_PATH: call.path ?? REFERENCE,
     ...(call.netns === '' ? {} : { CNI_NETNS: call.netns }),
     ...(call.args === undefined ? {} : { CNI_ARGS: call.args }),
   };
@@ -72,6 +74,15 @@ export async function must(command: string, call: Call): Promise<string> {
   const { code, stdout, stderr } = await callPlugin(command, call);
   if (code !== 0) throw new Error(`${command} ${call.command}: ${code}\n${stdout}\n${stderr}`);
   return stdout;
+}
+
+/** Puts plugin `name`, as it is in the sources, into folder `dir`, for others to execute. */
+export function installOurs(dir: string, name: string): void {
+  mkdirSync(dir, { recursive: true });
+  const entry = `${import.meta.dir}/cni-entry.ts`;
+  writeFileSync(`${dir}/${name}`, `#!/bin/sh\nexec '${process.execPath}' '${entry}' ${name}\n`, {
+    mode: 0o755,
+  });
 }
 
 /** The folders of a node: what the agent and the plugins write. */
