@@ -47,6 +47,16 @@ export function stringField(object: JsonObject, key: string): string | undefined
   return value === undefined || typeof value === 'string' ? value : expected(key, value, 'a string');
 }
 
+/**
+ * An absolute path, undefined when missing or empty. A runtime calls ADD and DEL from whatever folder it is in: a relative path
+ * would mean another file each time. Throws CniError 7.
+ */
+export function absolutePath(object: JsonObject, key: string): string | undefined {
+  const path = stringField(object, key) || undefined;
+  if (path === undefined || (path.startsWith('/') && !path.includes('\0'))) return path;
+  throw invalidConfig(`${key}: ${show(path)} is not an absolute path`);
+}
+
 export function boolField(object: JsonObject, key: string, fallback: boolean): boolean {
   const value = field(object, key) ?? fallback;
   return typeof value === 'boolean' ? value : expected(key, value, 'true or false');

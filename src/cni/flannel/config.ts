@@ -2,7 +2,7 @@ import type { SubnetEnv } from '#subnet/env-text.ts';
 import { FAMILIES } from '#net/family.ts';
 import { isPluginName } from '../delegate.ts';
 import { invalidConfig } from '../error.ts';
-import { field, isObject, objectField, objectsField, show, stringField, type JsonObject } from '../json.ts';
+import { absolutePath, field, isObject, objectField, objectsField, type JsonObject } from '../json.ts';
 import type { NetConf } from '../plugin.ts';
 import { readRoute } from '../result-parse.ts';
 import { SUPPORTED_VERSIONS } from '../version.ts';
@@ -35,13 +35,6 @@ export function parseFlannel(conf: NetConf): FlannelConfig {
     ipam: objectField(conf.raw, 'ipam') ?? {},
     runtimeConfig: objectField(conf.raw, 'runtimeConfig'),
   };
-}
-
-/** A runtime calls ADD and DEL from whatever folder it is in: a relative path would mean another file each time. */
-function absolutePath(object: JsonObject, key: string): string | undefined {
-  const path = stringField(object, key) || undefined;
-  if (path === undefined || (path.startsWith('/') && !path.includes('\0'))) return path;
-  throw invalidConfig(`${key}: ${show(path)} is not an absolute path`);
 }
 
 /**

@@ -114,7 +114,11 @@ function takeNext(context: Context, want: { set: RangeSet; index: number }): Tak
     firstCandidate(set, last, ({ ip }) => tryTake(context, ip)) ??
     firstCandidate(set, last, ({ ip }) => tryTakeAbandoned(context, ip));
   if (candidate !== undefined) {
-    context.store.setLastReserved(index, candidate.ip);
+    try {
+      context.store.setLastReserved(index, candidate.ip);
+    } catch {
+      // A full disk: it is only a hint where to look next, and the reservation itself is there.
+    }
     return candidate;
   }
   throw new CniError(

@@ -3,6 +3,7 @@ import { Ip } from '#net/ip.ts';
 import type { CniArgs } from '../environment.ts';
 import { invalidConfig } from '../error.ts';
 import {
+  absolutePath,
   arrayField,
   field,
   isObject,
@@ -36,7 +37,7 @@ export interface HostLocalConfig {
 export function storeDirOf(conf: NetConf): string {
   const ipam = objectField(conf.raw, 'ipam');
   if (ipam === undefined) throw invalidConfig("IPAM config missing 'ipam' key");
-  return `${stringField(ipam, 'dataDir') || DEFAULT_DATA_DIR}/${conf.name}`;
+  return `${absolutePath(ipam, 'dataDir') ?? DEFAULT_DATA_DIR}/${conf.name}`;
 }
 
 /** Reads `ipam`, `runtimeConfig`, `args.cni` and `CNI_ARGS`. Throws CniError 7. */

@@ -129,8 +129,9 @@ export class Store implements Disposable {
   }
 
   free(ip: Ip): void {
-    removeFile(`${this.#dir}/${ip}`);
+    // Killed in between, the reservation is still there for the next DEL; the other way round the side file would stay.
     removeFile(`${this.#dir}/${BOOT_DIR}/${ip}`);
+    removeFile(`${this.#dir}/${ip}`);
   }
 
   /** The address that range set `index` gave out last. */
