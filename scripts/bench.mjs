@@ -4,7 +4,7 @@ import { bunPath, root } from './bun.mjs';
 import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ensure.mjs';
 
 const BENCHES = {
-  cni: "ADD, DEL, 30 at once and memory of the plugin chains, against Debian's containernetworking-plugins [--rounds 24]",
+  cni: "ADD, DEL, 30 at once and memory of the plugin chains, against Debian's containernetworking-plugins [--rounds 20]",
   agent: 'start to ready, memory, one event to the kernel, with 1,000 and 5,000 peers [--nodes 1000,5000]',
 };
 

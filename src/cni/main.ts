@@ -1,21 +1,14 @@
 import { exitNow, readDescriptor, readText, writeDescriptor } from '#ffi/file-system.ts';
-import { bridgePlugin } from './bridge/plugin.ts';
 import { CniError, CODE } from './error.ts';
-import { flannelPlugin } from './flannel/plugin.ts';
-import { hostLocalPlugin } from './host-local/plugin.ts';
-import { loopbackPlugin } from './loopback/plugin.ts';
 import type { Host, Plugin, PluginName } from './plugin.ts';
 import { runPlugin } from './skeleton.ts';
 
-/**
- * The plugins that share nearly all of their code come as one piece: loading many small ones takes longer. Nobody pays
- * for nf_tables who does not use it.
- */
+/** Each loads what it uses: `portmap` is called for every pod, and pays neither for links nor for addresses. */
 const PLUGINS: Readonly<Record<PluginName, () => Promise<Plugin>>> = {
-  flannel: async () => flannelPlugin,
-  bridge: async () => bridgePlugin,
-  'host-local': async () => hostLocalPlugin,
-  loopback: async () => loopbackPlugin,
+  flannel: async () => (await import('./flannel/plugin.ts')).flannelPlugin,
+  bridge: async () => (await import('./bridge/plugin.ts')).bridgePlugin,
+  'host-local': async () => (await import('./host-local/plugin.ts')).hostLocalPlugin,
+  loopback: async () => (await import('./loopback/plugin.ts')).loopbackPlugin,
   portmap: async () => (await import('./portmap/plugin.ts')).portmapPlugin,
 };
 
