@@ -35,8 +35,20 @@ function del(call: Invocation): void {
 
 function check(call: Invocation): void {
   using container = openContainer(call.args.netns);
-  if (container.client.link(NAME)?.up === true) return;
-  throw new CniError(CODE.INTERNAL, `CHECK: interface ${NAME} in ${call.args.netns} is down`);
+  const link = container.client.link(NAME);
+  if (link?.up !== true) throw broken(call, `interface ${NAME} is ${link === undefined ? 'gone' : 'down'}`);
+  const present = container.client.addresses({ link: link.index });
+  // Of a list, the result names other plugins' addresses as well.
+  for (const { address } of prevResultOf(call.conf)?.ips ?? []) {
+    if (!address.ip.isLoopback() || present.some(({ cidr }) => cidr.equals(address))) continue;
+    throw broken(call, `address ${address} is missing on ${NAME}`);
+  }
+}
+
+function broken({ args }: Invocation, what: string): CniError {
+  return new CniError(CODE.INTERNAL, `CHECK: ${what} in ${args.netns}`, {
+    details: 'remove the container and add it again',
+  });
 }
 
 /** The loopback interface of a pod, up. */
