@@ -28,6 +28,7 @@ import {
   type LinkChange,
   type LinkSpec,
 } from './link.ts';
+import { dumpPortVlans, readPortVlans, type PortVlan } from './link/bridge-vlan.ts';
 import {
   addNeighbour,
   deleteNeighbour,
@@ -122,6 +123,12 @@ export class Rtnetlink implements Disposable {
 
   setBridgePort(index: number, port: BridgePort): void {
     this.#connection.execute(setBridgePort(index, port));
+  }
+
+  /** The VLANs of a bridge port; empty when it has none or the kernel does not filter VLANs. */
+  portVlans(link: number): readonly PortVlan[] {
+    const ports = this.#connection.dump(dumpPortVlans(), readPortVlans);
+    return ports.filter((port) => port.link === link).flatMap(({ vlans }) => vlans);
   }
 
   deleteLink(ref: number | string): void {

@@ -6,10 +6,11 @@ import { readAddress } from './address.ts';
 import { IFA_F, NTF, NUD, RT_SCOPE, RT_TABLE, RTM, RTN, RTPROT } from './constants.ts';
 import { readFdbEntry } from './fdb.ts';
 import { readLink } from './link.ts';
+import { readPortVlans } from './link/bridge-vlan.ts';
 import { readNeighbour } from './neighbour.ts';
 import { decodeNotification } from './notification.ts';
 import { readRoute } from './route.ts';
-import { ADDRESSES, FDB, LINKS, NEIGHBOURS, ROUTES } from './testdata/captured.ts';
+import { ADDRESSES, FDB, LINKS, NEIGHBOURS, PORT_VLANS, ROUTES } from './testdata/captured.ts';
 
 function message(type: number, hex: string): NetlinkMessage {
   return { type, flags: 0, sequence: 0, payload: Uint8Array.fromHex(hex) };
@@ -217,6 +218,35 @@ describe('notifications', () => {
     expect(decodeNotification(message(999, ''))).toBeUndefined();
     // A multicast route (family 128).
     expect(decodeNotification(message(RTM.NEWROUTE, `80${ROUTES.onlink.slice(2)}`))).toBeUndefined();
+  });
+});
+
+describe('VLANs of bridge ports', () => {
+  test('of the bridge itself and of a port', () => {
+    expect(readPortVlans(message(RTM.NEWLINK, PORT_VLANS.bridge))).toEqual({
+      link: 13,
+      vlans: [{ first: 1, last: 1, pvid: true, untagged: true }],
+    });
+    expect(readPortVlans(message(RTM.NEWLINK, PORT_VLANS.port))).toEqual({
+      link: 11,
+      vlans: [
+        { first: 100, last: 100, pvid: true, untagged: true },
+        { first: 200, last: 210 },
+        { first: 300, last: 300 },
+      ],
+    });
+  });
+
+  test('what answers of another family say is not taken; cut anywhere is an error or VLANs, never a wild read', () => {
+    expect(readPortVlans(message(RTM.NEWLINK, LINKS.port))).toBeUndefined();
+    const payload = Uint8Array.fromHex(PORT_VLANS.port);
+    for (let end = 0; end < payload.length; end += 1) {
+      try {
+        readPortVlans({ type: RTM.NEWLINK, flags: 0, sequence: 0, payload: payload.subarray(0, end) });
+      } catch (error) {
+        expect(error).toBeInstanceOf(DecodeError);
+      }
+    }
   });
 });
 

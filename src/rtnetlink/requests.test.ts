@@ -7,16 +7,19 @@ import { forEachAttribute } from '#netlink/attribute.ts';
 import { NLM_F, writeMessage, type NetlinkRequest } from '#netlink/message.ts';
 import { IFA_F, NUD, RTM, RTN } from './constants.ts';
 import { dumpFdb } from './fdb.ts';
+import { dumpPortVlans } from './link/bridge-vlan.ts';
 import { dumpNeighbours } from './neighbour.ts';
 import {
   addAddress,
   addFdb,
   addNeighbour,
+  addPortVlans,
   addRoute,
   deleteAddress,
   deleteFdb,
   deleteLink,
   deleteNeighbour,
+  deletePortVlans,
   deleteRoute,
   newLink,
   setLink,
@@ -94,6 +97,17 @@ const SAME: readonly (readonly [Command, NetlinkRequest])[] = [
   [
     'bridge fdb del 02:00:00:00:00:02 dev flannel.1 dst 192.0.2.2',
     deleteFdb({ link: 12, mac, dst: Ip.parse('192.0.2.2') }),
+  ],
+  [
+    'bridge vlan add dev e1 vid 100 pvid untagged',
+    addPortVlans(11, [{ first: 100, last: 100, pvid: true, untagged: true }]),
+  ],
+  ['bridge vlan add dev e1 vid 200-210', addPortVlans(11, [{ first: 200, last: 210 }])],
+  ['bridge vlan del dev e1 vid 1', deletePortVlans(11, [{ first: 1, last: 1 }])],
+  ['bridge -compressvlans vlan show', dumpPortVlans()],
+  [
+    'ip link add br8 type bridge vlan_filtering 1',
+    newLink({ name: 'br8', kind: { type: 'bridge', vlanFiltering: true } }),
   ],
   ['bridge fdb show dev flannel.1', dumpFdb({ link: 12 })],
   ['ip neigh show dev flannel.1', dumpNeighbours({ link: 12, family: 'ipv4' })],

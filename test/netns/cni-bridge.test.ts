@@ -21,7 +21,8 @@ describeInNetns(
       const failed = await callPlugin('bridge', call);
       // The gateway of the route cannot be reached: the kernel refuses at the very end.
       expect([failed.code, errorOf(failed.stdout).code]).toEqual([1, 999]);
-      expect([ports(), node.reservations()]).toEqual([[], []]);
+      const veths = json(['ip', '-j', 'link', 'show', 'type', 'veth']);
+      expect([veths, node.reservations()]).toEqual([[], []]);
       expect(json(['ip', '-n', pod.name, '-j', 'link', 'show'])).toHaveLength(1);
 
       const config = node.bridgeConfig({ ipam: { ...ipam, routes: [] } });

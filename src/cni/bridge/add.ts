@@ -6,7 +6,7 @@ import { CniError, CODE } from '../error.ts';
 import { ipamOf } from '../ipam.ts';
 import type { Invocation } from '../plugin.ts';
 import { EMPTY_RESULT, isEmptyDns, type CniResult } from '../result.ts';
-import { ensureBridge, ensureGateway } from './bridge-link.ts';
+import { ensureBridge, ensureGateway, removeUnused, removeUnusedGateway } from './bridge-link.ts';
 import { parseBridge, type BridgeConfig } from './config.ts';
 import { openContainer, type Container } from '../container.ts';
 import { announce, configureContainer } from './container.ts';
@@ -46,17 +46,25 @@ export async function bridgeAdd(call: Invocation): Promise<CniResult> {
 
 async function build(work: Work): Promise<CniResult> {
   const { call, config, client, container } = work;
-  const bridge = ensureBridge(client, config, call.host);
+  // First what fails most: without an address nothing is made.
   const ipam = await reserve(work);
   const addressing = planAddressing(ipam, config);
+  const { bridge, created } = ensureBridge(client, config, call.host);
+  if (created) work.undo.push(() => removeUnused(client, bridge));
+  const gatewayLink = await prepareVlans(work, bridge, addressing);
+  const link = gatewayLink ?? bridge;
   for (const gateway of addressing.gateways)
-    ensureGateway(client, { bridge, config, host: call.host }, gateway);
+    ensureGateway(client, { bridge, link, config, host: call.host }, gateway);
   for (const family of familiesOf(addressing.gateways)) enableForwarding(family);
   const pair = createPair({ client, container, bridge, ifName: call.args.ifName, config, host: call.host });
   work.undo.push(() => client.deleteLink(pair.hostEnd.index));
+  if (config.vlans !== undefined) {
+    const { joinVlans } = await import('./vlan.ts');
+    joinVlans(client, bridge, { port: pair.hostEnd.index, vlans: config.vlans });
+  }
   if (config.spoofCheck) await checkSource(work, pair);
-  if (config.containerDown) setUpPort({ client, hostEnd: pair.hostEnd, config });
-  else connect(work, { bridge, pair, addressing });
+  if (config.containerDown) setUpPort({ client, bridge, hostEnd: pair.hostEnd, config });
+  else connect(work, { bridge, gateway: link, pair, addressing });
   if (config.ipMasq && addressing.ips.length > 0) {
     const { addMasquerade, removeMasquerade } = await import('./masquerade.ts');
     work.undo.push(async () => removeMasquerade(call));
@@ -68,11 +76,26 @@ async function build(work: Work): Promise<CniResult> {
       { name: bridge.name, mac: bridge.mac?.toString() },
       { name: pair.hostEnd.name, mac: pair.hostEnd.mac?.toString() },
       { name: call.args.ifName, mac: pair.containerEnd.mac?.toString(), sandbox: call.args.netns },
+      ...(gatewayLink === undefined ? [] : [{ name: gatewayLink.name, mac: gatewayLink.mac?.toString() }]),
     ],
     ips: addressing.ips,
     routes: addressing.routes,
     dns: isEmptyDns(config.dns) ? ipam.dns : config.dns,
   };
+}
+
+/** Makes the bridge filter VLANs when there are any; the interface of the pod's VLAN where it needs a gateway. */
+async function prepareVlans(work: Work, bridge: Link, addressing: Addressing): Promise<Link | undefined> {
+  const { call, config, client, undo } = work;
+  const { vlans } = config;
+  if (vlans === undefined) return undefined;
+  const { enableVlanFiltering, ensureVlanInterface } = await import('./vlan.ts');
+  enableVlanFiltering(client, bridge);
+  if (vlans.access === undefined || addressing.gateways.length === 0) return undefined;
+  const on = { bridge, vlans, vlan: vlans.access, config, host: call.host };
+  const { link, created } = ensureVlanInterface(client, on);
+  if (created) undo.push(() => removeUnusedGateway(client, bridge, link));
+  return link;
 }
 
 /** Before the container's end goes up: not one frame passes unchecked. */
@@ -95,15 +118,18 @@ async function reserve({ call, config, undo }: Work): Promise<CniResult> {
   return result;
 }
 
-function connect(work: Work, made: { bridge: Link; pair: VethPair; addressing: Addressing }): void {
+function connect(
+  work: Work,
+  made: { bridge: Link; gateway: Link; pair: VethPair; addressing: Addressing },
+): void {
   const { call, config, client, container } = work;
-  const { bridge, pair, addressing } = made;
+  const { bridge, gateway, pair, addressing } = made;
   const setup = { container, link: pair.containerEnd, addressing, config, host: call.host };
   configureContainer(setup);
-  const port = { client, hostEnd: pair.hostEnd, config };
+  const port = { client, bridge, hostEnd: pair.hostEnd, config };
   // What the node remembers of the last owner of an address would make a black hole of it.
   const forgotten = addressing.ips.map(({ address }) =>
-    deleteNeighbour({ link: bridge.index, ip: address.ip }),
+    deleteNeighbour({ link: gateway.index, ip: address.ip }),
   );
   waitForCarrier(port, setUpPort(port, forgotten), call.host);
   announce(setup);

@@ -9,22 +9,50 @@ import type { Host } from '../plugin.ts';
 import type { BridgeConfig } from './config.ts';
 import { prepareBridge } from './sysctl.ts';
 
+/** A bridge and whether this call has made it. */
+export interface FoundBridge {
+  readonly bridge: Link;
+  readonly created: boolean;
+}
+
 /** Finds or makes the bridge, up. Any number of calls may do this at once. */
-export function ensureBridge(client: Rtnetlink, config: BridgeConfig, host: Host): Link {
-  const bridge = client.link(config.bridge) ?? createBridge(client, config, host);
+export function ensureBridge(client: Rtnetlink, config: BridgeConfig, host: Host): FoundBridge {
+  const present = client.link(config.bridge);
+  const found =
+    present === undefined ? createBridge(client, config, host) : { bridge: present, created: false };
+  try {
+    bringUp(client, config, found.bridge);
+  } catch (error) {
+    if (found.created) removeUnused(client, found.bridge);
+    throw error;
+  }
+  return found;
+}
+
+/** Removes a bridge that this ADD has made, unless somebody else has put a port into it since. */
+export function removeUnused(client: Rtnetlink, bridge: Link): void {
+  if (!client.links().some(({ master }) => master === bridge.index)) client.deleteLink(bridge.index);
+}
+
+/** As `removeUnused` for the interface of a VLAN's gateway. */
+export function removeUnusedGateway(client: Rtnetlink, bridge: Link, gateway: Link): void {
+  if (podPorts(client, bridge, gateway).length === 0) client.deleteLink(gateway.index);
+}
+
+function bringUp(client: Rtnetlink, config: BridgeConfig, bridge: Link): void {
   if (bridge.kind?.type !== 'bridge') {
     throw new CniError(CODE.INTERNAL, `${JSON.stringify(config.bridge)} already exists but is not a bridge`, {
       details: `rename that link, or set "bridge" to another name`,
     });
   }
   const promiscuous = config.promiscuous && (bridge.flags & IFF.PROMISC) === 0;
-  if (bridge.up && !promiscuous) return bridge;
+  if (bridge.up && !promiscuous) return;
   if (!bridge.up) prepareBridge(bridge.name, config.dad);
   client.setLink(bridge.index, { up: true, ...(promiscuous ? { promiscuous } : {}) });
-  return bridge;
 }
 
-function createBridge(client: Rtnetlink, config: BridgeConfig, host: Host): Link {
+function createBridge(client: Rtnetlink, config: BridgeConfig, host: Host): FoundBridge {
+  let created = true;
   try {
     client.createLink({
       name: config.bridge,
@@ -35,42 +63,48 @@ function createBridge(client: Rtnetlink, config: BridgeConfig, host: Host): Link
     });
   } catch (error) {
     if (!isExists(error)) throw error;
+    created = false;
   }
   const bridge = client.link(config.bridge);
-  if (bridge !== undefined) return bridge;
+  if (bridge !== undefined) return { bridge, created };
   throw new CniError(CODE.INTERNAL, `bridge ${config.bridge} was removed while it was being set up`);
 }
 
 /**
- * Gives the bridge its gateway address. An address of an earlier configuration is replaced when no pod is there to use
+ * Gives the bridge, or the interface of its VLAN (`link`), its gateway address. An address of an earlier configuration is replaced when no pod is there to use
  * it or `forceAddress` says so; otherwise both stay, and the runtime's log names the pods that hold the old one.
  */
 export function ensureGateway(
   client: Rtnetlink,
-  on: { readonly bridge: Link; readonly config: BridgeConfig; readonly host: Host },
+  on: { readonly bridge: Link; readonly link: Link; readonly config: BridgeConfig; readonly host: Host },
   gateway: Cidr,
 ): void {
-  const { bridge, config, host } = on;
+  const { bridge, link, config, host } = on;
   const present = client
-    .addresses({ link: bridge.index, family: gateway.family })
+    .addresses({ link: link.index, family: gateway.family })
     .filter(({ cidr }) => !cidr.ip.isLinkLocal());
   if (present.some(({ cidr }) => cidr.equals(gateway))) return;
   const others = present.filter(({ cidr }) => gateway.family === 'ipv4' || cidr.overlaps(gateway));
   if (others.length > 0) {
-    const ports = config.forceAddress ? [] : client.links().filter((link) => link.master === bridge.index);
-    if (ports.length === 0) for (const { cidr } of others) client.deleteAddress({ link: bridge.index, cidr });
+    const ports = config.forceAddress ? [] : podPorts(client, bridge, link);
+    if (ports.length === 0) for (const { cidr } of others) client.deleteAddress({ link: link.index, cidr });
     else {
       const names = ports.map((port) => port.name).join(', ');
       host.warn(
-        `bridge: ${bridge.name} already has an IP address different from ${gateway}: ` +
+        `bridge: ${link.name} already has an IP address different from ${gateway}: ` +
           `${others.map(({ cidr }) => cidr).join(', ')} stays for the pods on ${names}; restart them to be rid of it`,
       );
     }
   }
-  if (gateway.family === 'ipv6') prepareBridge(bridge.name, config.dad);
+  if (gateway.family === 'ipv6') prepareBridge(link.name, config.dad);
   try {
-    client.addAddress({ link: bridge.index, cidr: gateway, broadcast: 'auto' });
+    client.addAddress({ link: link.index, cidr: gateway, broadcast: 'auto' });
   } catch (error) {
     if (!isExists(error)) throw error;
   }
+}
+
+/** The ports of the bridge but the one that leads to the gateway's own interface. */
+function podPorts(client: Rtnetlink, bridge: Link, gateway: Link): readonly Link[] {
+  return client.links().filter(({ master, index }) => master === bridge.index && index !== gateway.parent);
 }

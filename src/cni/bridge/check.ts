@@ -24,6 +24,11 @@ export async function bridgeCheck(call: Invocation): Promise<void> {
   const bridge = checkBridge(client, config, previous);
   const hostEnd = checkHostEnd(client, bridge, previous);
   const link = checkContainerEnd(call, container, previous);
+  if (config.vlans !== undefined) {
+    const { checkVlans } = await import('./vlan.ts');
+    checkVlans(client, bridge, { port: hostEnd, vlans: config.vlans });
+    checkGatewayInterface(client, config, previous);
+  }
   if (config.spoofCheck && link.mac !== undefined) {
     const { checkSpoofCheck } = await import('./spoof-check.ts');
     const owner = { network: call.conf.name, ...call.args };
@@ -67,6 +72,21 @@ function checkHostEnd(client: Rtnetlink, bridge: Link, previous: CniResult): Lin
   if (!sameMac(link, entry))
     throw broken(`interface ${entry.name} has MAC ${link.mac} instead of ${entry.mac}`);
   return link;
+}
+
+/** The interface of the VLAN's gateway, when ADD has made one. */
+function checkGatewayInterface(
+  client: Rtnetlink,
+  { bridge, vlans }: BridgeConfig,
+  previous: CniResult,
+): void {
+  const entry = previous.interfaces.find(
+    ({ name, sandbox = '' }) => name === `${bridge}.${vlans?.access}` && sandbox === '',
+  );
+  if (entry === undefined) return;
+  const link = client.link(entry.name);
+  if (link === undefined) throw broken(`interface ${entry.name} is gone`);
+  if (!link.up) throw broken(`interface ${entry.name} is down`);
 }
 
 function checkContainerEnd(call: Invocation, container: Container, previous: CniResult): Link {

@@ -5,6 +5,7 @@ import { boolField, field, intField, objectField, show, stringField, type JsonOb
 import type { NetConf } from '../plugin.ts';
 import { readDns } from '../result-parse.ts';
 import type { CniDns } from '../result.ts';
+import { parseVlans, vlanInterfaceName, type VlanConfig } from './vlan-config.ts';
 
 export type MasqueradeBackend = 'iptables' | 'nftables';
 
@@ -30,6 +31,7 @@ export interface BridgeConfig {
   readonly isolated: boolean;
   /** Drop what the pod sends with another source MAC address than its own. */
   readonly spoofCheck: boolean;
+  readonly vlans: VlanConfig | undefined;
   /** Of the container's end; undefined: random. */
   readonly mac: Mac | undefined;
   /** Undefined: no addresses, layer 2 only. */
@@ -43,24 +45,27 @@ export interface BridgeIdentity {
   readonly ipamType: string | undefined;
   readonly ipMasq: boolean;
   readonly spoofCheck: boolean;
+  /** The VLAN whose gateway is an interface of its own. */
+  readonly vlan: number | undefined;
 }
 
 export function parseIdentity(conf: NetConf): BridgeIdentity {
   const bridge = stringField(conf.raw, 'bridge') || 'cni0';
   if (!isInterfaceName(bridge)) throw invalidConfig(`bridge: ${show(bridge)} is not an interface name`);
   const ipam = objectField(conf.raw, 'ipam');
+  const vlan = field(conf.raw, 'vlan');
   return {
     bridge,
     ipamType: ipam === undefined ? undefined : stringField(ipam, 'type') || undefined,
     ipMasq: boolField(conf.raw, 'ipMasq', false),
     spoofCheck: boolField(conf.raw, 'macspoofchk', false),
+    vlan: typeof vlan === 'number' && vlan > 0 ? vlan : undefined,
   };
 }
 
-/** Throws CniError 7 for a bad value and 2 for a key that this program has no means for. */
+/** Throws CniError 7 for a bad value and 2 for one that this program has no means for. */
 export function parseBridge(conf: NetConf, args: CniArgs): BridgeConfig {
   const { raw } = conf;
-  refuseUnsupported(raw);
   const isDefaultGateway = boolField(raw, 'isDefaultGateway', false);
   const config: BridgeConfig = {
     ...parseIdentity(conf),
@@ -74,6 +79,7 @@ export function parseBridge(conf: NetConf, args: CniArgs): BridgeConfig {
     dad: boolField(raw, 'enabledad', false),
     containerDown: boolField(raw, 'disableContainerInterface', false),
     isolated: boolField(raw, 'portIsolation', false),
+    vlans: parseVlans(raw),
     mac: requestedMac(raw, args),
     dns: readDns(objectField(raw, 'dns')),
   };
@@ -83,20 +89,12 @@ export function parseBridge(conf: NetConf, args: CniArgs): BridgeConfig {
       'remove one of the two',
     );
   }
+  const access = config.vlans?.access;
+  if (config.isGateway && access !== undefined) vlanInterfaceName(config.bridge, access);
   if (config.containerDown && config.ipamType !== undefined) {
     throw invalidConfig('cannot use IPAM when disableContainerInterface is set', 'remove one of the two');
   }
   return config;
-}
-
-function refuseUnsupported(raw: JsonObject): void {
-  const why = 'this bridge plugin does not filter VLANs; use the reference plugin for that';
-  const vlan = field(raw, 'vlan');
-  if (vlan !== undefined && vlan !== 0) throw unsupported('vlan', vlan, why);
-  const trunk = field(raw, 'vlanTrunk');
-  if (trunk !== undefined && !(Array.isArray(trunk) && trunk.length === 0)) {
-    throw unsupported('vlanTrunk', trunk, why);
-  }
 }
 
 function masqueradeBackend(raw: JsonObject): MasqueradeBackend | undefined {

@@ -5,7 +5,7 @@ import { deleteNeighbour } from '#rtnetlink/requests.ts';
 import { ipamOf } from '../ipam.ts';
 import { prevResultOf, type Invocation } from '../plugin.ts';
 import type { CniResult } from '../result.ts';
-import { parseIdentity } from './config.ts';
+import { parseIdentity, type BridgeIdentity } from './config.ts';
 import { openLivingContainer } from '../container.ts';
 
 /**
@@ -19,7 +19,7 @@ export async function bridgeDel(call: Invocation): Promise<void> {
   const found = removeInterface(call) ?? removeHostEnd(client, identity.bridge, previous);
   const freed = identity.ipamType === undefined ? [] : ipamOf(identity.ipamType).del(call);
   const ips = [...found, ...freed, ...(previous?.ips ?? []).map(({ address }) => address.ip)];
-  forgetNeighbours(client, identity.bridge, ips);
+  forgetNeighbours(client, identity, ips);
   if (identity.spoofCheck) {
     const { removeSpoofCheck } = await import('./spoof-check.ts');
     removeSpoofCheck({ network: call.conf.name, ...call.args });
@@ -71,12 +71,12 @@ function removeHostEnd(client: Rtnetlink, bridgeName: string, previous: CniResul
   return [];
 }
 
-function forgetNeighbours(client: Rtnetlink, bridgeName: string, ips: readonly Ip[]): void {
+function forgetNeighbours(client: Rtnetlink, { bridge, vlan }: BridgeIdentity, ips: readonly Ip[]): void {
   if (ips.length === 0) return;
-  const bridge = client.link(bridgeName);
-  if (bridge === undefined) return;
+  const link = client.link(vlan === undefined ? bridge : `${bridge}.${vlan}`);
+  if (link === undefined) return;
   // Errors are "not there", which is the aim.
-  client.apply(ips.map((ip) => deleteNeighbour({ link: bridge.index, ip })));
+  client.apply(ips.map((ip) => deleteNeighbour({ link: link.index, ip })));
 }
 
 /** Somebody else may be faster: the kernel removes a dead namespace's links by itself. */

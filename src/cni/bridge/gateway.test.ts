@@ -85,8 +85,6 @@ test('the MAC: runtimeConfig, then args.cni, then CNI_ARGS', () => {
 });
 
 test.each([
-  [{ vlan: 5 }, 2, /vlan: 5/],
-  [{ vlanTrunk: [{ id: 5 }] }, 2, /vlanTrunk/],
   [{ macspoofchk: 'yes' }, 7, /macspoofchk: "yes" is not true or false/],
   [{ hairpinMode: true, promiscMode: true }, 7, /hairpin/],
   [{ disableContainerInterface: true, ipam: { type: 'host-local' } }, 7, /disableContainerInterface/],

@@ -95,18 +95,36 @@ export function setUpPort(
 
 export interface PortSetup {
   readonly client: Rtnetlink;
+  readonly bridge: Link;
   readonly hostEnd: Link;
   readonly config: BridgeConfig;
 }
 
 /** Waits until the bridge forwards to the new port, last seen as `seen`: a packet before that would be lost. */
-export function waitForCarrier({ client, hostEnd }: PortSetup, seen: Link | undefined, host: Host): void {
+export function waitForCarrier(
+  { client, bridge, hostEnd }: PortSetup,
+  seen: Link | undefined,
+  host: Host,
+): void {
   const end = host.now() + CARRIER_TIMEOUT;
-  for (let port = seen; port?.operState !== IF_OPER.UP; port = client.link(hostEnd.index)) {
+  for (let port = seen; ; port = client.link(hostEnd.index)) {
+    if (port !== undefined && port.master !== bridge.index) throw leftBridge(hostEnd, bridge);
+    if (port?.operState === IF_OPER.UP) return;
     if (port === undefined || host.now() > end) {
       const message = `bridge port ${hostEnd.name} has no carrier after ${CARRIER_TIMEOUT} ms`;
       throw new CniError(CODE.INTERNAL, message);
     }
     host.sleep(1);
   }
+}
+
+/** An ADD that failed may have taken back the bridge in the very moment in which this one came to use it. */
+function leftBridge(port: Link, bridge: Link): CniError {
+  return new CniError(
+    CODE.INTERNAL,
+    `bridge ${bridge.name} was removed while ${port.name} was being set up`,
+    {
+      details: 'try again',
+    },
+  );
 }

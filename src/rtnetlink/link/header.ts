@@ -17,6 +17,8 @@ export interface LinkHeaderSpec {
   readonly index?: number | undefined;
   readonly up?: boolean | undefined;
   readonly promiscuous?: boolean | undefined;
+  /** AF_*; default AF_UNSPEC. */
+  readonly family?: number | undefined;
 }
 
 /** A header that changes only the flags that are given. */
@@ -32,7 +34,7 @@ export function writeLinkHeader(out: ByteWriter, spec: LinkHeaderSpec): void {
     if (wanted) flags |= bit;
   }
   out
-    .u8(AF.UNSPEC)
+    .u8(spec.family ?? AF.UNSPEC)
     .u8(0)
     .u16(0)
     .i32(spec.index ?? 0)
