@@ -87,6 +87,31 @@ describeInNetns(
       expect([node.reservations(), ports()]).toEqual([[], []]);
     });
 
+    test('a delegate that masquerades: DEL finds its rules with everything else lost', async () => {
+      for (const ipMasqBackend of ['nftables', 'iptables']) {
+        using node = new NodeFiles();
+        using pod = NamedNetns.create('life');
+        node.writeSubnetEnv({ dual: false });
+        writeFileSync(
+          node.subnetFile,
+          readFileSync(node.subnetFile, 'utf8').replace('IPMASQ=true', 'IPMASQ=false'),
+        );
+        const config = node.flannelConfig({ delegate: { ipMasqBackend } });
+        const call = { containerId: 'lost', netns: pod.path, config };
+        const rules = () =>
+          exec(['nft', 'list', 'ruleset'])
+            .split('\n')
+            .filter((line) => line.includes('10.244.1.'));
+        await addPod('flannel', call);
+        expect(rules()).not.toEqual([]);
+        run(['rm', `${node.dir}/flannel/lost`, node.subnetFile]);
+        const { path } = pod;
+        pod[Symbol.dispose]();
+        await must('flannel', { ...call, command: 'DEL', netns: path });
+        expect([rules(), node.reservations()]).toEqual([[], []]);
+      }
+    });
+
     test('the same container on two networks and two interfaces: each DEL takes its own', async () => {
       using node = new NodeFiles();
       using pod = NamedNetns.create('life');

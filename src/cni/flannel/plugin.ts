@@ -85,8 +85,9 @@ function rebuild(call: Invocation, config: FlannelConfig): JsonObject {
   try {
     return delegateConfig(call.conf, config, awaitSubnetEnv(config.subnetFile, call.host, 0));
   } catch (error) {
-    call.host.warn(`flannel: DEL goes on without subnet.env: ${describe(error)}`);
-    return delegateConfig(call.conf, config, { networks: {}, gateways: {}, mtu: 0, ipMasq: true });
+    call.host.warn(`flannel: ${call.command} goes on without subnet.env: ${describe(error)}`);
+    // As if the agent did not masquerade: the delegate then looks for rules of its own to remove.
+    return delegateConfig(call.conf, config, { networks: {}, gateways: {}, mtu: 0, ipMasq: false });
   }
 }
 
