@@ -1,5 +1,5 @@
 // What the plugin processes below this one hold in memory, from /proc while they live.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Peaks, MiB. */
 export interface MemoryPeaks {
@@ -57,7 +57,10 @@ function sample(): MemoryPeaks {
   };
 }
 
-/** Children of this process, and theirs, that run a program of their own already. */
+/**
+ * Children of this process, and theirs, that run a program of their own already: between fork and exec they show the
+ * memory of their parent.
+ */
 function descendants(): number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync('/proc')) {
@@ -70,7 +73,17 @@ function descendants(): number[] {
     const parent = parents.get(pid);
     return parent !== undefined && (parent === process.pid || below(parent));
   };
-  return [...parents.keys()].filter(below);
+  return [...parents]
+    .filter(([pid, parent]) => below(pid) && program(pid) !== program(parent))
+    .map(([pid]) => pid);
+}
+
+function program(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Values of a `key: n kB` file, MiB; NaN when the process is gone. */
