@@ -50,6 +50,8 @@ test('without a gateway nothing is made up', () => {
   });
   expect(gatewayFor({ dst: Cidr.parse('10.0.0.0/8') }, plan.ips)?.toString()).toBe('10.1.2.254');
   expect(gatewayFor({ dst: Cidr.parse('::/0') }, plan.ips)).toBeUndefined();
+  // Reached directly: the kernel refuses a gateway.
+  expect(gatewayFor({ dst: Cidr.parse('10.0.0.0/8'), scope: 253 }, plan.ips)).toBeUndefined();
 });
 
 function config(extra: object, cniArgs: Record<string, string> = {}) {

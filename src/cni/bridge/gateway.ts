@@ -46,6 +46,8 @@ export function planAddressing(
 /** The gateway that a route of this family takes: its own, else that of the first address with one. */
 export function gatewayFor(route: CniRoute, ips: readonly CniIp[]): Ip | undefined {
   if (route.gw !== undefined) return route.gw;
+  // RT_SCOPE_LINK and narrower (`linux/rtnetlink.h`): reached directly, the kernel refuses a gateway.
+  if ((route.scope ?? 0) >= 253) return undefined;
   return ips.find((ip) => ip.address.family === route.dst.family && ip.gateway !== undefined)?.gateway;
 }
 
