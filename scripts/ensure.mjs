@@ -17,6 +17,8 @@ export const TEST_PACKAGES = [
   { name: 'runc', program: 'runc', why: 'with containerd and podman' },
   { name: 'podman', program: 'podman', why: 'a second runtime, whose CNI backend publishes ports' },
   { name: 'busybox-static', program: '/bin/busybox', why: 'is all that those containers hold' },
+  { name: 'qemu-system-x86', program: 'qemu-system-x86_64', why: 'runs a kernel that filters VLANs' },
+  { name: 'cpio', program: 'cpio', why: 'packs the file system of that machine' },
   { name: 'strace', program: 'strace', why: 'kills a plugin at each of its system calls' },
   { name: 'kubernetes-client', program: 'kubectl', why: 'tries the lab API as a real client' },
   { name: 'openssl', program: 'openssl', why: 'makes certificates for the TLS tests' },

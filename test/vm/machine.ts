@@ -1,0 +1,97 @@
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { must, run } from '../support/netns.ts';
+
+/** Debian's kernel for virtual machines: it filters VLANs, has veth as a module and boots in seconds. */
+const KERNEL = 'linux-image-cloud-amd64';
+const MODULES = ['net/llc/llc', 'net/802/stp', 'net/bridge/bridge', 'drivers/net/veth'];
+/** Longest life of the machine, ms: it takes five seconds on an idle host, and there is no hardware to help it. */
+const LIMIT = 50_000;
+/**
+ * Now and then the emulated clock stands still while the kernel starts: a machine that has said nothing by then, ms, is
+ * started again.
+ */
+const SILENCE = 15_000;
+const TRIES = 6;
+
+export interface Kernel {
+  readonly image: string;
+  /** Folder of its modules' tree. */
+  readonly modules: string;
+}
+
+/** Fetches and unpacks the kernel below `dir`, once; undefined when Debian's archive cannot be reached. */
+export function fetchKernel(dir: string): Kernel | undefined {
+  const found = (): Kernel | undefined => {
+    const images = existsSync(`${dir}/boot`) ? readdirSync(`${dir}/boot`) : [];
+    const image = images.find((name) => name.startsWith('vmlinuz-'));
+    if (image === undefined) return undefined;
+    return {
+      image: `${dir}/boot/${image}`,
+      modules: `${dir}/lib/modules/${image.slice('vmlinuz-'.length)}/kernel`,
+    };
+  };
+  if (found() !== undefined) return found();
+  const depends = run(['apt-cache', 'depends', '--important', KERNEL]).stdout;
+  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
+  if (name === undefined) return undefined;
+  mkdirSync(dir, { recursive: true });
+  if (run(['env', '-C', dir, 'apt-get', 'download', '-qq', name]).code !== 0) return undefined;
+  const archive = readdirSync(dir).find((file) => file.endsWith('.deb'));
+  if (archive === undefined) return undefined;
+  must(['dpkg-deb', '-x', `${dir}/${archive}`, dir]);
+  rmSync(`${dir}/${archive}`);
+  return found();
+}
+
+/** Boots `kernel` with `root` as its file system in memory; the lines of its console. */
+export async function boot(kernel: Kernel, root: string): Promise<string[]> {
+  mkdirSync(`${root}/modules`, { recursive: true });
+  for (const module of MODULES) {
+    copyFileSync(`${kernel.modules}/${module}.ko`, `${root}/modules/${module.split('/').at(-1)}.ko`);
+  }
+  const image = `${root}.cpio`;
+  const files = must(['env', '-C', root, 'find', '.']);
+  const packed = Bun.spawnSync(['cpio', '-o', '-H', 'newc', '--quiet'], {
+    cwd: root,
+    stdin: Buffer.from(files),
+    stdout: Bun.file(image),
+  });
+  if (!packed.success) throw new Error('cpio failed');
+  const console = `${root}.console`;
+  for (let tries = 1; ; tries += 1) {
+    const text = await runMachine(['-kernel', kernel.image, '-initrd', image], console);
+    if (text.length > 0 || tries === TRIES) {
+      rmSync(image);
+      return text.replaceAll('\r', '').split('\n');
+    }
+  }
+}
+
+/** Console to a file: on a pipe the emulator may wait for ever. */
+async function runMachine(system: readonly string[], console: string): Promise<string> {
+  const machine = ['-M', 'pc', '-accel', 'tcg,thread=single', '-cpu', 'max', '-m', '1024', '-no-reboot'];
+  const devices = ['-display', 'none', '-monitor', 'none', '-serial', `file:${console}`];
+  const append = ['-append', 'console=ttyS0 quiet panic=-1'];
+  const child = Bun.spawn(['qemu-system-x86_64', ...machine, ...devices, ...system, ...append], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: LIMIT,
+    killSignal: 'SIGKILL',
+  });
+  const silent = setTimeout(() => {
+    if (readFileSync(console, 'utf8') === '') child.kill('SIGKILL');
+  }, SILENCE);
+  await child.exited;
+  clearTimeout(silent);
+  return readFileSync(console, 'utf8');
+}
+
+/** Copies a program with the libraries that it is linked with to where it is to be below `root`. */
+export function installProgram(root: string, from: string, to: string): void {
+  const libraries = [...run(['ldd', from]).stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = '']) => path);
+  for (const [source, target] of [[from, to] as const, ...libraries.map((path) => [path, path] as const)]) {
+    mkdirSync(dirname(join(root, target)), { recursive: true });
+    copyFileSync(source, join(root, target));
+    chmodSync(join(root, target), 0o755);
+  }
+}
