@@ -227,7 +227,7 @@ describeInNetns(import.meta.path, 'nf_tables', () => {
     });
     must(['nft', 'add table ip6 one; add chain ip6 one a; add rule ip6 one a accept; add table bridge two']);
     monitor.drain();
-    expect(touched).toEqual(['ip6 one', 'ip6 one', 'ip6 one']);
+    expect(touched).toEqual(['ip6 one', 'ip6 one', 'ip6 one', 'bridge two']);
     touched.length = 0;
     nftables.delete({ family: 'ip6', name: 'one' });
     monitor.drain();
