@@ -86,8 +86,10 @@ function rebuild(call: Invocation, config: FlannelConfig): JsonObject {
     return delegateConfig(call.conf, config, awaitSubnetEnv(config.subnetFile, call.host, 0));
   } catch (error) {
     call.host.warn(`flannel: ${call.command} goes on without subnet.env: ${describe(error)}`);
-    // As if the agent did not masquerade: the delegate then looks for rules of its own to remove.
-    return delegateConfig(call.conf, config, { networks: {}, gateways: {}, mtu: 0, ipMasq: false });
+    // As if the agent did not masquerade: our bridge then looks for rules of its own to remove, which may not be there. A
+    // foreign delegate may fail where there are none (ptp of 1.1.1 does): it is told that there are none.
+    const ours = (config.delegate['type'] ?? 'bridge') === 'bridge';
+    return delegateConfig(call.conf, config, { networks: {}, gateways: {}, mtu: 0, ipMasq: !ours });
   }
 }
 
