@@ -1,5 +1,6 @@
 import { lockExclusive } from '#ffi/file.ts';
 import { closeFile, O, openFile } from '#ffi/file-system.ts';
+import { retried } from '#nftables/attempt.ts';
 
 /** Beside xtables.lock, which does for iptables what this does for our own calls. */
 const PATH = '/run/cni-nftables.lock';
@@ -22,4 +23,9 @@ export function withNftLock<T>(work: () => T): T {
   } finally {
     if (lock !== undefined) closeFile(lock);
   }
+}
+
+/** `work` under the lock, and again when another program has changed meanwhile what it has read. */
+export function inTurn<T>(work: () => T): T {
+  return withNftLock(() => retried(work));
 }

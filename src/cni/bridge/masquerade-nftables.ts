@@ -3,8 +3,9 @@ import type { Change } from '#nftables/change.ts';
 import { back, daddr, goTo, masquerade, nfproto, rule, saddr } from '#nftables/build.ts';
 import { Nftables } from '#nftables/connection.ts';
 import { PRIORITY, type Rule, type Table, type TableKey } from '#nftables/objects.ts';
-import { retried, withoutNfTables } from '#nftables/attempt.ts';
+import { withoutNfTables } from '#nftables/attempt.ts';
 import { sameRule } from '#nftables/compare.ts';
+import { inTurn, withNftLock } from '../nft-lock.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Attachment } from '../plugin.ts';
 
@@ -24,7 +25,7 @@ export interface InterfaceOwner extends Attachment {
 /** Masquerades what `addresses` send out of their subnets. Rules of an earlier ADD of the same interface are replaced. */
 export function addByNftables(owner: InterfaceOwner, addresses: readonly Cidr[]): void {
   using nft = Nftables.open();
-  retried(() => {
+  inTurn(() => {
     const live = nft.read(TABLE);
     nft.apply([
       ...frame(live),
@@ -55,7 +56,7 @@ export function collectByNftables(network: string, valid: readonly Attachment[])
 /** Throws CniError 999 when a rule is missing. */
 export function checkByNftables(owner: InterfaceOwner, addresses: readonly Cidr[]): void {
   using nft = Nftables.open();
-  const live = nft.read(TABLE);
+  const live = withNftLock(() => nft.read(TABLE));
   const present = live?.chains.find(({ name }) => name === CHAIN)?.rules ?? [];
   for (const address of addresses) {
     const wanted = ruleOf(owner, address);
@@ -67,7 +68,7 @@ export function checkByNftables(owner: InterfaceOwner, addresses: readonly Cidr[
 
 function removeWhere(wanted: (comment: string) => boolean): void {
   using nft = Nftables.open();
-  retried(() =>
+  inTurn(() =>
     nft.apply(
       staleRules(
         withoutNfTables(undefined, () => nft.read(TABLE)),

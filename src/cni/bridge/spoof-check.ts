@@ -4,7 +4,7 @@ import type { Change } from '#nftables/change.ts';
 import { sameRule } from '#nftables/compare.ts';
 import { Nftables } from '#nftables/connection.ts';
 import type { Rule, Table, TableKey } from '#nftables/objects.ts';
-import { retried } from '#nftables/attempt.ts';
+import { inTurn, withNftLock } from '../nft-lock.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Attachment } from '../plugin.ts';
 
@@ -39,7 +39,7 @@ interface SpoofRules {
 /** Drops every frame that comes from the pod with another source address than its own. */
 export function addSpoofCheck(owner: SpoofOwner, port: SpoofPort): void {
   using nft = Nftables.open();
-  retried(() => nft.apply(planSpoofCheck(owner, port, nft.read(TABLE))));
+  inTurn(() => nft.apply(planSpoofCheck(owner, port, nft.read(TABLE))));
 }
 
 /** Pure: the transaction that makes `live` have the rules. Those of an earlier ADD of the same interface go. */
@@ -88,7 +88,7 @@ export function collectSpoofChecks(
 /** Throws CniError 999 when a rule is missing or another one stands in its place. */
 export function checkSpoofCheck(owner: SpoofOwner, port: SpoofPort): void {
   using nft = Nftables.open();
-  const live = nft.read(TABLE);
+  const live = withNftLock(() => nft.read(TABLE));
   const { jumpRule, chains } = rulesOf(owner, port);
   const base = live?.chains.find(({ name }) => name === BASE_CHAIN);
   const complete =
@@ -132,7 +132,7 @@ function rulesOf(owner: SpoofOwner, { hostEnd, mac }: SpoofPort): SpoofRules {
 
 function removeChains(wanted: (chain: string, jumps: readonly Rule[]) => boolean): void {
   using nft = Nftables.open();
-  retried(() => {
+  inTurn(() => {
     const live = nft.read(TABLE);
     const names = live?.chains.map(({ name }) => name) ?? [];
     const found = names.filter(

@@ -1,12 +1,12 @@
 import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES } from '#net/family.ts';
-import { retried, withoutNfTables } from '#nftables/attempt.ts';
+import { withoutNfTables } from '#nftables/attempt.ts';
 import type { Change } from '#nftables/change.ts';
 import { sameRule } from '#nftables/compare.ts';
 import { Nftables } from '#nftables/connection.ts';
 import type { Rule, Table } from '#nftables/objects.ts';
 import { CniError, CODE } from '../error.ts';
-import { withNftLock } from '../nft-lock.ts';
+import { inTurn, withNftLock } from '../nft-lock.ts';
 import { mappingsFor, placeKey, placeOf, targetsOf } from './forwarding.ts';
 import type { Forwarding, LostMapping, Owner } from './forwarding.ts';
 import {
@@ -85,7 +85,7 @@ export function checkByNftables(forwarding: Forwarding): void {
   for (const { ip, family } of targetsOf(forwarding)) {
     const rules = containerRules(forwarding, ip);
     if (rules.length === 0) continue;
-    const live = nft.read(tableOf(family));
+    const live = withNftLock(() => nft.read(tableOf(family)));
     for (const [chain, wanted] of rules) {
       const present = live?.chains.find(({ name }) => name === chain)?.rules ?? [];
       if (!present.some((entry) => sameRule(entry, wanted))) throw missing(`a rule for ${ip}`, chain);
@@ -141,11 +141,9 @@ function removeWhere(wanted: (rule: Rule) => boolean): readonly LostMapping[] {
  * somebody else has removed a rule or the table meanwhile, or the kernel was busy.
  */
 function applied(nft: Nftables, read: () => readonly Plan[]): readonly LostMapping[] {
-  return withNftLock(() =>
-    retried(() => {
-      const plans = read();
-      nft.apply(plans.flatMap(({ changes }) => changes));
-      return plans.flatMap(({ lost }) => lost);
-    }),
-  );
+  return inTurn(() => {
+    const plans = read();
+    nft.apply(plans.flatMap(({ changes }) => changes));
+    return plans.flatMap(({ lost }) => lost);
+  });
 }
