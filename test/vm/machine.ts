@@ -7,6 +7,8 @@ const KERNEL = 'linux-image-cloud-amd64';
 const MODULES = ['net/llc/llc', 'net/802/stp', 'net/bridge/bridge', 'drivers/net/veth'];
 /** Longest life of the machine, ms: it takes five seconds on an idle host, and there is no hardware to help it. */
 const LIMIT = 50_000;
+/** After this long a machine that stalls is not started again, ms. */
+const PATIENCE = 90_000;
 /**
  * Now and then the emulated clock stands still while the kernel starts: a machine that has said nothing by then, ms, is
  * started again.
@@ -59,9 +61,10 @@ export async function boot(kernel: Kernel, root: string): Promise<string[]> {
   });
   if (!packed.success) throw new Error('cpio failed');
   const console = `${root}.console`;
+  const start = performance.now();
   for (let tries = 1; ; tries += 1) {
-    const text = await runMachine(['-kernel', kernel.image, '-initrd', image], console);
-    if (text.length > 0 || tries === TRIES) {
+    const { text, stalled } = await runMachine(['-kernel', kernel.image, '-initrd', image], console);
+    if (!stalled || tries === TRIES || performance.now() - start > PATIENCE) {
       rmSync(image);
       return text.replaceAll('\r', '').split('\n');
     }
@@ -69,7 +72,10 @@ export async function boot(kernel: Kernel, root: string): Promise<string[]> {
 }
 
 /** Console to a file: on a pipe the emulator may wait for ever. */
-async function runMachine(system: readonly string[], console: string): Promise<string> {
+async function runMachine(
+  system: readonly string[],
+  console: string,
+): Promise<{ text: string; stalled: boolean }> {
   const machine = ['-M', 'pc', '-accel', 'tcg,thread=single', '-cpu', 'max', '-m', '1024', '-no-reboot'];
   const devices = ['-display', 'none', '-monitor', 'none', '-serial', `file:${console}`];
   const append = ['-append', 'console=ttyS0 quiet panic=-1'];
@@ -83,7 +89,7 @@ async function runMachine(system: readonly string[], console: string): Promise<s
   }, SILENCE);
   await child.exited;
   clearTimeout(silent);
-  return readFileSync(console, 'utf8');
+  return { text: readFileSync(console, 'utf8'), stalled: child.signalCode !== null };
 }
 
 /** Copies a program with the libraries that it is linked with to where it is to be below `root`. */
