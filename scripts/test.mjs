@@ -1,7 +1,7 @@
 // `npm test`: everything, from a fresh clone: what is missing is installed, then check, build, tests with a kernel.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { bunPath, root } from './bun.mjs';
 import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ensure.mjs';
@@ -12,7 +12,11 @@ const SUITES = ['contract', 'netns', 'vm', 'cri', 'stress', 'kube', 'compat', 'a
 async function step(name, command, args) {
   const start = Date.now();
   console.log(`== ${name}`);
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: root });
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: root,
+    env: { ...process.env, FLANNEL_TEST_RUN: String(process.pid) },
+  });
   let lacking = 0;
   const pass = async (from, to) => {
     for await (const line of createInterface({ input: from, crlfDelay: Infinity })) {
@@ -73,6 +77,17 @@ async function suite(name, sum) {
   return ok;
 }
 
+/** Namespaces of runs that were killed: their names say whose they were. */
+function sweep() {
+  if (!existsSync('/run/netns')) return;
+  for (const name of readdirSync('/run/netns')) {
+    const run = /-fltest(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
+    if (run === undefined || existsSync(`/proc/${run}`)) continue;
+    console.log(`removing namespace ${name} of a run that was killed`);
+    spawnSync('ip', ['netns', 'delete', name], { stdio: 'inherit' });
+  }
+}
+
 async function main() {
   if (!ensureModules()) return 1;
   if (process.getuid() !== 0) {
@@ -82,6 +97,7 @@ async function main() {
   if (!ensurePackages(TEST_PACKAGES)) return 1;
   if (!(await step('check', process.execPath, [`${root}scripts/check.mjs`])).ok) return 1;
   if (!(await ensureBuild())) return 1;
+  sweep();
   mkdirSync(`${root}dist/test`, { recursive: true });
   const sum = { passed: 0, failed: 0, skipped: 0 };
   for (const name of SUITES) await suite(name, sum);

@@ -99,6 +99,9 @@ export function json(argv: readonly string[]): Record<string, unknown>[] {
   return stdout === '' ? [] : (JSON.parse(stdout) as Record<string, unknown>[]);
 }
 
+/** The run that a namespace belongs to: its process, so that the next run finds what a killed one left (scripts/test.mjs). */
+const RUN = process.env['FLANNEL_TEST_RUN'] ?? String(process.pid);
+
 /** A named namespace (`ip netns`), removed on dispose. */
 export class NamedNetns implements Disposable {
   readonly name: string;
@@ -109,7 +112,7 @@ export class NamedNetns implements Disposable {
 
   /** `prefix`: a few letters that tell whose it is. */
   static create(prefix: string): NamedNetns {
-    const name = `${prefix}-${crypto.randomUUID().slice(0, 8)}`;
+    const name = `${prefix}-fltest${RUN}-${crypto.randomUUID().slice(0, 8)}`;
     must(['ip', 'netns', 'add', name]);
     return new NamedNetns(name);
   }

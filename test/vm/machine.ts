@@ -22,8 +22,8 @@ export interface Kernel {
   readonly modules: string;
 }
 
-/** Fetches and unpacks the kernel below `dir`, once; undefined when Debian's archive cannot be reached. */
-export function fetchKernel(dir: string): Kernel | undefined {
+/** Fetches and unpacks the kernel below `dir`, once. Throws when Debian's archive does not give it. */
+export function fetchKernel(dir: string): Kernel {
   const found = (): Kernel | undefined => {
     const images = existsSync(`${dir}/boot`) ? readdirSync(`${dir}/boot`) : [];
     const image = images.find((name) => name.startsWith('vmlinuz-'));
@@ -33,17 +33,26 @@ export function fetchKernel(dir: string): Kernel | undefined {
       modules: `${dir}/lib/modules/${image.slice('vmlinuz-'.length)}/kernel`,
     };
   };
-  if (found() !== undefined) return found();
-  const depends = run(['apt-cache', 'depends', '--important', KERNEL]).stdout;
-  const name = /Depends: (linux-image-\S+)/.exec(depends)?.[1];
-  if (name === undefined) return undefined;
+  const there = found();
+  if (there !== undefined) return there;
+  const dependency = () =>
+    /Depends: (linux-image-\S+)/.exec(run(['apt-cache', 'depends', '--important', KERNEL]).stdout)?.[1];
+  let name = dependency();
+  if (name === undefined) {
+    // A machine that has every other package may never have read the archive's lists.
+    must(['apt-get', 'update', '-qq']);
+    name = dependency();
+  }
+  if (name === undefined) throw new Error(`Debian's archive has no ${KERNEL}`);
   mkdirSync(dir, { recursive: true });
-  if (run(['env', '-C', dir, 'apt-get', 'download', '-qq', name]).code !== 0) return undefined;
+  must(['env', '-C', dir, 'apt-get', 'download', '-qq', name]);
   const archive = readdirSync(dir).find((file) => file.endsWith('.deb'));
-  if (archive === undefined) return undefined;
+  if (archive === undefined) throw new Error(`apt-get has downloaded no ${name}`);
   must(['dpkg-deb', '-x', `${dir}/${archive}`, dir]);
   rmSync(`${dir}/${archive}`);
-  return found();
+  const kernel = found();
+  if (kernel === undefined) throw new Error(`${name} holds no kernel`);
+  return kernel;
 }
 
 /** Boots `kernel` with `root` as its file system in memory; the lines of its console. */
