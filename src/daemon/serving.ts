@@ -1,0 +1,189 @@
+import { join, dirname } from 'node:path';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { Backend, ExternalInterface } from '#backend/backend.ts';
+import { createBackend } from '#backend/create.ts';
+import { FileDirectRoutes } from '#host/direct-routes.ts';
+import { NetlinkKernel } from '#host/netlink-kernel.ts';
+import type { HostPlan } from '#host/plan.ts';
+import { planOf, Reconciler, type PassReport } from '#host/reconcile.ts';
+import type { Rtnetlink } from '#rtnetlink/client.ts';
+import type { NetworkConfig } from '#subnet/config.ts';
+import type { LeaseEvent, OwnRecord, SubnetManager } from '#subnet/manager.ts';
+import { setUpDevices } from './devices.ts';
+import { ExternalWatch } from './external-watch.ts';
+import { isOnLink } from './external.ts';
+import { Inbox } from './inbox.ts';
+import { Keeper } from './keeper.ts';
+import { HostMonitor } from './monitor.ts';
+import type { AgentOptions } from './options.ts';
+import { Peers } from './peers.ts';
+import type { Reporter } from './reporter.ts';
+import { settledOrAborted } from './settled.ts';
+import { startRules } from './start-rules.ts';
+import { SubnetFile } from './subnet-file.ts';
+
+/** What a run has found out before it touches the kernel. */
+export interface ServingParts {
+  readonly options: AgentOptions;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly randomBytes: (count: number) => Uint8Array;
+  readonly reporter: Reporter;
+  readonly config: NetworkConfig;
+  readonly manager: SubnetManager;
+  readonly own: OwnRecord;
+  readonly external: ExternalInterface;
+  readonly rtnetlink: Rtnetlink;
+  readonly stop: AbortSignal;
+  /** Closes, in reverse order, what was opened. */
+  readonly stack: AsyncDisposableStack;
+  /** Ends this run; another one begins with what is then true. */
+  readonly startOver: (reason: string) => void;
+}
+
+/**
+ * The engine sizes its heap by the machine's memory, but the agent lives within 50 MiB: between large steps, when much of
+ * what it made is garbage, it collects. Costs about 10 ms each with 5,000 peers.
+ */
+const relax = () => Bun.gc(true);
+
+/** A file beside the subnet file: /run/flannel by default. */
+export function runFile(options: AgentOptions, name: string): string {
+  return join(dirname(options.flags['subnet-file']), name);
+}
+
+/** One run with one subnet on one external interface: device, lease, rules, peers, in this order. */
+export class Serving {
+  readonly #parts: ServingParts;
+  readonly #backend: Backend;
+  readonly #peers: Peers;
+  readonly #reconciler: Reconciler;
+  readonly #keeper: Keeper;
+  readonly #plan: () => HostPlan;
+  /** The first list of peers is in the kernel. */
+  #programmed = false;
+
+  constructor(parts: ServingParts) {
+    const { options, log, own, rtnetlink, external, reporter } = parts;
+    this.#parts = parts;
+    this.#backend = createBackend({
+      config: parts.config,
+      external,
+      own,
+      liveMac: (name) => rtnetlink.link(name)?.mac,
+      randomMac: () => parts.randomBytes(6),
+      isOnLink: (ip) => isOnLink(rtnetlink, external.name, ip),
+    });
+    this.#peers = new Peers(this.#backend, log, relax);
+    this.#reconciler = new Reconciler({
+      kernel: new NetlinkKernel(rtnetlink),
+      directRoutes: new FileDirectRoutes(runFile(options, 'direct-routes')),
+      log,
+      relax,
+    });
+    const { links } = this.#backend;
+    const blackholes = options.flags['ip-blackhole-route'] ? Object.values(own.subnets) : [];
+    this.#plan = () => planOf({ links, blackholes }, this.#peers.claims);
+    const onPass = (report: PassReport) => reporter.passed(report, !this.#programmed);
+    this.#keeper = new Keeper({ ...parts, reconciler: this.#reconciler, plan: this.#plan, onPass });
+    parts.stack.defer(() => this.#keeper.close());
+  }
+
+  /** Returns when `stop` is aborted. */
+  async run(): Promise<void> {
+    const { manager, stop, stack, reporter, log } = this.#parts;
+    await this.#setUp();
+    await this.#publish();
+    await this.#rules();
+    reporter.waiting('waiting for the list of nodes');
+    reporter.whenReady(() => {
+      log.info('ready');
+      // Rejects only when stopped.
+      void manager.announceReady(stop).catch(() => {});
+    });
+    const inbox = new Inbox((events) => this.#take(events));
+    stack.defer(() => inbox.close());
+    await manager.watch((event) => inbox.add(event), stop);
+  }
+
+  /** The device must be there before peers hear of it. */
+  async #setUp(): Promise<void> {
+    const { reporter, stop } = this.#parts;
+    reporter.waiting('setting up the overlay device');
+    await setUpDevices({
+      ...this.#parts,
+      setUp: () => this.#reconciler.devices(this.#plan()),
+      signal: stop,
+      onWait: (reason) => reporter.waiting(reason),
+    });
+  }
+
+  async #publish(): Promise<void> {
+    const { reporter, manager, external, stop } = this.#parts;
+    reporter.waiting('publishing the lease');
+    const { type, backendData } = this.#backend;
+    await manager.publish({ backendType: type, publicIp: external.publicIps, backendData }, stop);
+  }
+
+  async #rules(): Promise<void> {
+    const { reporter, stack, options, stop } = this.#parts;
+    const onResult = (error: string | undefined) => reporter.rules(error);
+    const rules = startRules({ ...this.#parts, ...options, onResult });
+    stack.use(rules.keeper);
+    await settledOrAborted(rules.started, stop);
+  }
+
+  #take(events: readonly LeaseEvent[]): void {
+    if (this.#programmed) {
+      this.#keeper.change(this.#peers.take(events));
+      return;
+    }
+    this.#peers.load(events);
+    if (events.some((event) => event.type === 'reset')) this.#first();
+  }
+
+  /** The first whole list: programs it, and from then on watches the kernel. */
+  #first(): void {
+    const { log, reporter } = this.#parts;
+    this.#programmed = true;
+    relax();
+    this.#keeper.pass();
+    relax();
+    // From here on, not before: thousands of notifications of our own first writes would only be read and dropped.
+    this.#watchKernel();
+    this.#keeper.request('first look with notifications on');
+    this.#keepFile();
+    const { entries } = this.#peers.claims;
+    log.info('peers programmed', { peers: this.#peers.size, entries: entries.size, mtu: this.#backend.mtu });
+    reporter.started();
+  }
+
+  #watchKernel(): void {
+    const { stack, rtnetlink, external, startOver, log } = this.#parts;
+    const watch = stack.use(new ExternalWatch({ rtnetlink, external, onChange: startOver }));
+    stack.use(
+      new HostMonitor({
+        plan: this.#plan,
+        log,
+        external: external.name,
+        onExternal: () => watch.poke(),
+        onSurprise: (what) => this.#keeper.request(what),
+        linkNames: () => new Map(rtnetlink.links().map((link) => [link.index, link.name])),
+      }),
+    );
+  }
+
+  /** Writes the subnet file and keeps it. */
+  #keepFile(): void {
+    const { log, options, config, own, reporter, stack } = this.#parts;
+    const { flags } = options;
+    const content = { config, own, mtu: this.#backend.mtu, ipMasq: flags['ip-masq'] };
+    const end = new SubnetFile(flags['subnet-file'], content).keep({
+      onRepair: () => log.warn('the subnet file was removed or changed; written again'),
+      onResult: (error) => reporter.file(error),
+    });
+    stack.defer(end);
+  }
+}
