@@ -26,6 +26,8 @@ export interface BackendContext {
   readonly liveMac: (link: string) => Mac | undefined;
   /** Six random bytes. */
   readonly randomMac: () => Uint8Array;
+  /** `--vxlan-tx-checksum` on or off; undefined (auto): the devices keep what they have. */
+  readonly txChecksum?: boolean | undefined;
   /** True when a packet to `ip` leaves through the external interface without a gateway. */
   readonly isOnLink: (ip: Ip) => boolean;
 }

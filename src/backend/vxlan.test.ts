@@ -250,3 +250,11 @@ test('backends and options are checked before anything is waited for', () => {
   }
   expect(() => checkBackend(config({ Type: 'wireguard' }))).toThrow('not built into this version');
 });
+
+test('the checksum offload is planned only when it is asked for', () => {
+  for (const txChecksum of [true, false])
+    expect(createBackend(context({}, { txChecksum })).links.map((link) => link.txChecksum)).toEqual([
+      txChecksum,
+    ]);
+  expect(createBackend(context()).links[0]).not.toHaveProperty('txChecksum');
+});

@@ -62,6 +62,7 @@ export function createVxlan(context: BackendContext): Backend {
       gbp: options.GBP,
       mtu,
       mac,
+      ...(context.txChecksum === undefined ? {} : { txChecksum: context.txChecksum }),
       addresses: [new Cidr(subnet.first(), subnet.ip.bits)],
     });
     backendData[family] = renderVxlanData(options.VNI, mac);

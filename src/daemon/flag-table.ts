@@ -56,6 +56,12 @@ export const FLAGS = {
   'iface-can-reach': string(NET, 'IP', 'the interface that routes to this address'),
   'public-ip': string(NET, 'IPv4', 'address that other nodes send to'),
   'public-ipv6': string(NET, 'IPv6', 'address that other nodes send to'),
+  'vxlan-tx-checksum': string(
+    NET,
+    'auto|on|off',
+    'checksum offload of the VXLAN devices; off cures bad UDP checksums, auto: as it is',
+    'auto',
+  ),
 
   'ip-masq': boolean(RULES, false, 'masquerade traffic that leaves the pod network'),
   'ip-masq-fully-random-disable': boolean(RULES, false, 'masquerade without fully random source ports'),

@@ -3,7 +3,7 @@ import { ConfigError } from '#base/errors.ts';
 import { FLAGS } from './flag-table.ts';
 import { envName, parseFlags } from './flags.ts';
 import { helpText } from './help.ts';
-import { checkOptions } from './options.ts';
+import { checkOptions, txChecksum } from './options.ts';
 
 const values = (args: readonly string[], env: Record<string, string> = {}) => parseFlags(args, env).values;
 
@@ -153,4 +153,11 @@ test('what flags say together', () => {
     "--public-ipv6: :: is no node's address",
   );
   expect(() => check('--kube-subnet-mgr', '--iface-regex=[')).toThrow('--iface-regex');
+  for (const [word, wish] of [['auto'], ['on', true], ['off', false]] as const) {
+    check('--kube-subnet-mgr', `--vxlan-tx-checksum=${word}`);
+    expect(txChecksum(values([`--vxlan-tx-checksum=${word}`]))).toBe(wish);
+  }
+  expect(() => check('--kube-subnet-mgr', '--vxlan-tx-checksum=false')).toThrow(
+    '--vxlan-tx-checksum: "false" is none of auto, on and off',
+  );
 });

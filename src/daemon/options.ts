@@ -26,9 +26,25 @@ export function checkOptions({ flags }: AgentOptions): void {
   for (const name of ['subnet-file', 'net-config-path'] as const) {
     if (flags[name] === '') throw new ConfigError(`--${name}`, 'is empty; it takes the path of a file');
   }
+  txChecksum(flags);
   checkChoice({ ifaceRegex: flags['iface-regex'], canReach: flags['iface-can-reach'] });
   for (const family of FAMILIES) {
     const name = PUBLIC_IP[family];
     publicAddress(flags[name], { name: `--${name}`, family, annotation: undefined, own: undefined });
+  }
+}
+
+/** `--vxlan-tx-checksum`: undefined is auto. Throws ConfigError. */
+export function txChecksum(flags: Pick<FlagValues, 'vxlan-tx-checksum'>): boolean | undefined {
+  const text = flags['vxlan-tx-checksum'];
+  switch (text) {
+    case 'auto':
+      return undefined;
+    case 'on':
+      return true;
+    case 'off':
+      return false;
+    default:
+      throw new ConfigError('--vxlan-tx-checksum', `${JSON.stringify(text)} is none of auto, on and off`);
   }
 }

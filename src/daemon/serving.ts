@@ -16,7 +16,7 @@ import { isOnLink } from './external.ts';
 import { Inbox } from './inbox.ts';
 import { Keeper } from './keeper.ts';
 import { HostMonitor } from './monitor.ts';
-import type { AgentOptions } from './options.ts';
+import { txChecksum, type AgentOptions } from './options.ts';
 import { Peers } from './peers.ts';
 import type { Reporter } from './reporter.ts';
 import { settledOrAborted } from './settled.ts';
@@ -73,12 +73,13 @@ export class Serving {
       external,
       own,
       liveMac: (name) => rtnetlink.link(name)?.mac,
+      txChecksum: txChecksum(options.flags),
       randomMac: () => parts.randomBytes(6),
       isOnLink: (ip) => isOnLink(rtnetlink, external.name, ip),
     });
     this.#peers = new Peers(this.#backend, log, relax);
     this.#reconciler = new Reconciler({
-      kernel: new NetlinkKernel(rtnetlink),
+      kernel: parts.stack.use(new NetlinkKernel(rtnetlink)),
       directRoutes: new FileDirectRoutes(runFile(options, 'direct-routes')),
       log,
       relax,

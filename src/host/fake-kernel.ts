@@ -22,6 +22,8 @@ export class FakeKernel implements KernelPort {
   #fdb: HostFdb[] = [];
   #routes: HostRoute[] = [];
   readonly #blackholes = new Map<string, Cidr>();
+  /** Links without it; the kernel turns it on for every new VXLAN device. */
+  readonly #noTxChecksum = new Set<string>();
   readonly settled: string[] = [];
   /** Every change asked for, in order. */
   readonly log: KernelOp[] = [];
@@ -47,6 +49,12 @@ export class FakeKernel implements KernelPort {
 
   links(): HostLink[] {
     return [...this.#links.values()];
+  }
+
+  txChecksum(name: string): boolean {
+    this.#mayFail('read the features');
+    if (!this.#links.has(name)) throw new ErrnoError('read the features', ERRNO.ENODEV);
+    return !this.#noTxChecksum.has(name);
   }
 
   addresses(link: number): HostAddress[] {
@@ -99,6 +107,11 @@ export class FakeKernel implements KernelPort {
         this.#links.set(op.name, { ...link, mtu, mac, up });
         return undefined;
       }
+      case 'set-tx-checksum':
+        if (!this.#links.has(op.name)) return 'ENODEV';
+        if (op.on) this.#noTxChecksum.delete(op.name);
+        else this.#noTxChecksum.add(op.name);
+        return undefined;
       case 'add-address':
         return this.#addAddress(op.link, op.cidr);
       case 'delete-address': {
@@ -146,6 +159,7 @@ export class FakeKernel implements KernelPort {
     const index = this.#index(name);
     if (index === undefined) return 'ENODEV';
     this.#links.delete(name);
+    this.#noTxChecksum.delete(name);
     this.#addresses = this.#addresses.filter((entry) => entry.link !== index);
     this.#neighbours = this.#neighbours.filter((entry) => entry.link !== index);
     this.#fdb = this.#fdb.filter((entry) => entry.link !== index);

@@ -70,6 +70,7 @@ export type KernelOp =
       readonly mac?: Mac;
       readonly up?: true;
     }
+  | { readonly op: 'set-tx-checksum'; readonly name: string; readonly on: boolean }
   | { readonly op: 'add-address'; readonly link: string; readonly cidr: Cidr }
   | { readonly op: 'delete-address'; readonly link: string; readonly cidr: Cidr }
   | { readonly op: 'add-blackhole'; readonly dst: Cidr }
@@ -80,6 +81,8 @@ export type KernelOp =
 /** The kernel's network state: the reconciler's only way in and out. */
 export interface KernelPort {
   links(): HostLink[];
+  /** The feature `tx-checksum-ip-generic` of a link (`ethtool -k`). Throws ENODEV, and EOPNOTSUPP on old kernels. */
+  txChecksum(name: string): boolean;
   addresses(link: number): HostAddress[];
   neighbours(link: number, family: Family): HostNeighbour[];
   fdb(link: number): HostFdb[];

@@ -1,7 +1,8 @@
-import { ERRNO, hasErrno, type ErrnoError } from '#base/errors.ts';
+import { ERRNO, ErrnoError, hasErrno } from '#base/errors.ts';
 import type { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
 import { NetlinkError, type NetlinkRequest } from '#netlink/message.ts';
+import { Ethtool } from '#genetlink/ethtool/client.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 import { NUD, RTN, RTPROT, RT_TABLE } from '#rtnetlink/constants.ts';
 import type { Link, NewLinkKind } from '#rtnetlink/link.ts';
@@ -33,10 +34,14 @@ import { setLinkSysctl } from './sysctl.ts';
 /** IP6_RT_PRIO_USER (`linux/ipv6_route.h`): what a route without a priority gets. */
 const IPV6_PRIORITY = 1024;
 
-/** The kernel port over rtnetlink, for the network namespace that `rtnetlink` was opened in. */
-export class NetlinkKernel implements KernelPort {
+/** The feature that makes the kernel leave checksums, those of inner packets too, to the device below. */
+const TX_CHECKSUM = 'tx-checksum-ip-generic';
+
+/** The kernel port over rtnetlink, for the network namespace that `rtnetlink` was opened in and that is the current one. */
+export class NetlinkKernel implements KernelPort, Disposable {
   readonly #rtnetlink: Rtnetlink;
   readonly #indices = new Map<string, number>();
+  #ethtool: Ethtool | undefined;
 
   constructor(rtnetlink: Rtnetlink) {
     this.#rtnetlink = rtnetlink;
@@ -47,6 +52,10 @@ export class NetlinkKernel implements KernelPort {
     this.#indices.clear();
     for (const link of links) this.#indices.set(link.name, link.index);
     return links.map(hostLink);
+  }
+
+  txChecksum(name: string): boolean {
+    return this.#features().features(name).has(TX_CHECKSUM);
   }
 
   addresses(link: number): HostAddress[] {
@@ -98,6 +107,11 @@ export class NetlinkKernel implements KernelPort {
     for (const op of ops) {
       const request = this.#request(op);
       if (request !== undefined) batch.push(request);
+      else if (op.op === 'set-tx-checksum') {
+        flush();
+        results.push(this.#setTxChecksum(op.name, op.on));
+        continue;
+      }
       // A link's index is known only once the requests before it are done.
       if (request === undefined || op.op === 'create-vxlan' || op.op === 'delete-link') {
         flush();
@@ -121,7 +135,28 @@ export class NetlinkKernel implements KernelPort {
     return this.#rtnetlink.apply([old, entryRequest(route, link, 'put')])[1];
   }
 
-  /** Undefined when the link that the change is about does not exist. */
+  [Symbol.dispose](): void {
+    this.#ethtool?.close();
+    this.#ethtool = undefined;
+  }
+
+  #features(): Ethtool {
+    this.#ethtool ??= Ethtool.open();
+    return this.#ethtool;
+  }
+
+  /** Generic netlink is another socket: no part of a batch. */
+  #setTxChecksum(link: string, on: boolean): ErrnoError | undefined {
+    try {
+      this.#features().setFeature({ link, feature: TX_CHECKSUM, on });
+      return undefined;
+    } catch (error) {
+      if (error instanceof ErrnoError) return error;
+      throw error;
+    }
+  }
+
+  /** Undefined when the link that the change is about does not exist, and for what rtnetlink does not do. */
   #request(op: KernelOp): NetlinkRequest | undefined {
     switch (op.op) {
       case 'create-vxlan': {
@@ -135,6 +170,8 @@ export class NetlinkKernel implements KernelPort {
         const { mtu, mac, up } = op;
         return link === undefined ? undefined : setLink(link, { mtu, mac, up });
       }
+      case 'set-tx-checksum':
+        return undefined;
       case 'add-address':
       case 'delete-address': {
         const link = this.#index(op.link);

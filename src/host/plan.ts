@@ -14,6 +14,8 @@ export interface VxlanLink {
   readonly gbp: boolean;
   readonly mtu: number;
   readonly mac: Mac;
+  /** The feature `tx-checksum-ip-generic`: true is on, false off; undefined: whatever it is. */
+  readonly txChecksum?: boolean;
   /** The only global addresses on it. */
   readonly addresses: readonly Cidr[];
 }

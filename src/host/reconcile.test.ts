@@ -266,3 +266,44 @@ test('a blackhole route is made, kept, and swept at start when it is no longer w
   expect(reconciler.devices(PLAN).found).toEqual(['blackhole route 10.244.1.0/24 is not planned']);
   expect(kernel.blackholes('ipv4')).toEqual([]);
 });
+
+test('the checksum offload is set where it is planned, and put back', () => {
+  for (const txChecksum of [true, false]) {
+    const plan = testPlan(testPeer(2), [testLink({ txChecksum })]);
+    const { kernel, reconciler } = sound(plan);
+    expect(kernel.txChecksum('flannel.1')).toBe(txChecksum);
+    kernel.apply([{ op: 'set-tx-checksum', name: 'flannel.1', on: !txChecksum }]);
+    expect(reconciler.full(plan)).toMatchObject({
+      written: 1,
+      found: [`tx-checksum-ip-generic of flannel.1 is ${txChecksum ? 'off, not on' : 'on, not off'}`],
+    });
+    expect(kernel.txChecksum('flannel.1')).toBe(txChecksum);
+    // A device that is made anew comes with the kernel's default.
+    kernel.apply([{ op: 'delete-link', name: 'flannel.1' }]);
+    expect(reconciler.full(plan).errors).toEqual([]);
+    expect(kernel.txChecksum('flannel.1')).toBe(txChecksum);
+  }
+});
+
+test('without a wish the checksum offload is not even read', () => {
+  const { kernel, reconciler } = sound(PLAN);
+  kernel.apply([{ op: 'set-tx-checksum', name: 'flannel.1', on: false }]);
+  kernel.txChecksum = () => {
+    throw new Error('read');
+  };
+  expect(reconciler.full(PLAN)).toMatchObject({ written: 0, found: [], errors: [] });
+});
+
+test('a kernel that cannot tell or change the checksum offload: an error, and the rest is done', () => {
+  const plan = testPlan(testPeer(2), [testLink({ txChecksum: false })]);
+  const { kernel, reconciler } = host();
+  kernel.refuse = (op) => (op.op === 'set-tx-checksum' ? 'EOPNOTSUPP' : undefined);
+  expect(reconciler.full(plan).errors.map(({ message }) => message)).toEqual([
+    'set-tx-checksum: not supported by this kernel (EOPNOTSUPP)',
+  ]);
+  expect(kernel.routes('ipv4', index(kernel))).toHaveLength(1);
+  kernel.refuse = undefined;
+  kernel.failRead = 'EOPNOTSUPP';
+  expect(reconciler.full(plan).errors).toHaveLength(1);
+  expect(reconciler.full(plan).errors).toEqual([]);
+});

@@ -130,7 +130,11 @@ export class Reconciler {
       pass.find(() => `link ${name} of an earlier configuration`);
       this.#write(pass, [{ op: 'delete-link', name }]);
     }
-    for (const link of plan.links) this.#link(pass, link, live);
+    for (const link of plan.links) {
+      this.#link(pass, link, live);
+      // What ethtool cannot do must not keep the rest from being done.
+      pass.guard(() => this.#txChecksum(pass, link));
+    }
     const links = new Map(this.#kernel.links().map((link) => [link.name, link]));
     for (const link of plan.links) {
       const current = links.get(link.name);
@@ -165,6 +169,12 @@ export class Reconciler {
     if (difference.ops.length === 0) return;
     const errors = this.#write(pass, difference.ops);
     if (difference.created && errors === 0) this.#kernel.settleLink(wanted.name);
+  }
+
+  #txChecksum(pass: Pass, { name, txChecksum: wanted }: VxlanLink): void {
+    if (wanted === undefined || this.#kernel.txChecksum(name) === wanted) return;
+    pass.find(() => `tx-checksum-ip-generic of ${name} is ${wanted ? 'off, not on' : 'on, not off'}`);
+    this.#write(pass, [{ op: 'set-tx-checksum', name, on: wanted }]);
   }
 
   #addresses(pass: Pass, wanted: VxlanLink, live: HostLink): void {

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
 import { Mac } from '#net/mac.ts';
-import { IFA_F, NTF, NUD, RT_TABLE, RTN, RTPROT } from '#rtnetlink/constants.ts';
+import { IFA_F, IFLA_EVENT, NTF, NUD, RT_TABLE, RTN, RTPROT } from '#rtnetlink/constants.ts';
 import type { Address } from '#rtnetlink/address.ts';
 import type { FdbEntry } from '#rtnetlink/fdb.ts';
 import type { Link } from '#rtnetlink/link.ts';
@@ -155,3 +155,12 @@ const EXPECTED: readonly (readonly [string, RtNotification])[] = [
 for (const [what, notification] of EXPECTED) {
   test(`${what} is no surprise`, () => expect(say(notification)).toBeUndefined());
 }
+
+test('a change of features is one only where we care for them', () => {
+  const changed = link({ event: IFLA_EVENT.FEATURES });
+  const nameOf = (index: number) => NAMES.get(index);
+  const plan = testPlan([], [testLink({ txChecksum: false })]);
+  expect(surprise(changed, { plan, nameOf })).toBe('features of flannel.1 changed');
+  expect(surprise(link({}), { plan, nameOf })).toBeUndefined();
+  expect(say(changed)).toBeUndefined();
+});

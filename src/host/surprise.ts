@@ -1,5 +1,5 @@
 import type { Family } from '#net/family.ts';
-import { IFA_F, NTF, NUD, RT_TABLE, RTN, RTPROT } from '#rtnetlink/constants.ts';
+import { IFA_F, IFLA_EVENT, NTF, NUD, RT_TABLE, RTN, RTPROT } from '#rtnetlink/constants.ts';
 import type { RtNotification } from '#rtnetlink/notification.ts';
 import type { Route } from '#rtnetlink/route.ts';
 import { hasDefaultPriority } from './entries.ts';
@@ -85,6 +85,7 @@ interface SeenLink {
   readonly name: string;
   readonly mtu: number;
   readonly up: boolean;
+  readonly event?: number | undefined;
   readonly mac: { toString(): string } | undefined;
 }
 
@@ -97,6 +98,9 @@ function linkSurprise(link: SeenLink, deleted: boolean, plan: HostPlan): string 
   }
   if (deleted) return `link ${link.name} removed`;
   if (!link.up) return `link ${link.name} is down`;
+  // It does not say which; our own change comes back as one, too.
+  if (link.event === IFLA_EVENT.FEATURES && wanted.txChecksum !== undefined)
+    return `features of ${link.name} changed`;
   if (link.mtu !== wanted.mtu) return `link ${link.name} has MTU ${link.mtu}`;
   if (link.mac?.toString() !== wanted.mac.toString())
     return `link ${link.name} has MAC ${link.mac?.toString() ?? 'none'}`;

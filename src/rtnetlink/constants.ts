@@ -142,6 +142,9 @@ export const RTNH_F = {
   TRAP: 64,
 } as const;
 
+/** `linux/if_link.h`: reasons of a link's notification. */
+export const IFLA_EVENT = { FEATURES: 2 } as const;
+
 /** The number of an IP family in a header. */
 export function familyNumber(family: Family): 2 | 10 {
   return family === 'ipv4' ? AF.INET : AF.INET6;

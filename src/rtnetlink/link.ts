@@ -46,6 +46,8 @@ export interface Link {
   /** Only when the link is the port of a bridge. */
   readonly port: BridgePort | undefined;
   readonly stats?: LinkStats | undefined;
+  /** IFLA_EVENT_*: why the kernel sends this notification, where it says so. */
+  readonly event?: number | undefined;
 }
 
 /** What `newLink` makes a link from. */
@@ -107,6 +109,7 @@ export function readLink(message: NetlinkMessage): Link {
     kind: values.info?.kind,
     port: values.info?.port,
     stats: values.stats,
+    event: values.event,
   };
 }
 

@@ -149,6 +149,43 @@ describeInNetns(
       expect(agent.count('ERROR')).toBe(0);
     }, 60_000);
 
+    test('the checksum offload, when it is asked for, and never otherwise', async () => {
+      await using world = await AgentWorld.create({ netConf: DUAL });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
+      const set = (state: string) => {
+        for (const link of DEVICES) must(['ethtool', '-K', link, 'tx-checksum-ip-generic', state]);
+      };
+      const states = () =>
+        DEVICES.map((link) => /tx-checksum-ip-generic: (on|off)/.exec(must(['ethtool', '-k', link]))?.[1]);
+      {
+        await using agent = await world.startReady(['--vxlan-tx-checksum=off']);
+        expect(states()).toEqual(['off', 'off']);
+        // At once after the start there is a first look with notifications on.
+        await Bun.sleep(100);
+        const before = repairs(agent).length;
+        set('on');
+        expect(await timeUntil(() => expect(states()).toEqual(['off', 'off']))).toBeLessThan(1000);
+        await Bun.sleep(80);
+        const said = repairs(agent).slice(before).join('\n');
+        expect(said).toContain('tx-checksum-ip-generic of flannel.1 is on, not off');
+        expect(said).toContain('tx-checksum-ip-generic of flannel-v6.1 is on, not off');
+        must(['ip', 'link', 'delete', 'flannel.1']);
+        expect(await timeUntil(() => expect(states()).toEqual(['off', 'off']))).toBeLessThan(1000);
+        expect(agent.count('ERROR')).toBe(0);
+      }
+      {
+        await using agent = await world.startReady();
+        expect(states()).toEqual(['off', 'off']);
+        set('on');
+        await Bun.sleep(200);
+        set('off');
+        await Bun.sleep(200);
+        expect([states(), repairs(agent)]).toEqual([['off', 'off'], []]);
+      }
+      await using agent = await world.startReady(['--vxlan-tx-checksum=on']);
+      expect([states(), agent.count('ERROR')]).toEqual([['on', 'on'], 0]);
+    });
+
     test('the external interface goes down and comes back', async () => {
       await using world = await AgentWorld.create({ netConf: DUAL });
       world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });

@@ -76,6 +76,29 @@ export function linkContract(make: Make, family: Family): void {
     expect([found.mtu, String(found.mac), found.up]).toEqual([1410, String(OTHER_MAC), true]);
   });
 
+  test('the checksum offload is on in a new device, changes both ways, and is of one link', () => {
+    const { kernel } = withDevice(make, family);
+    const set = (name: string, on: boolean): KernelOp => ({ op: 'set-tx-checksum', name, on });
+    expect(kernel.txChecksum('flannel.1')).toBe(true);
+    const results = kernel.apply([
+      { op: 'set-link', name: 'flannel.1', mtu: 1400 },
+      set('flannel.1', false),
+      set('none', false),
+      { op: 'set-link', name: 'flannel.1', mtu: 1410 },
+    ]);
+    expect(codes(results)).toEqual([undefined, undefined, 'ENODEV', undefined]);
+    expect(kernel.txChecksum('flannel.1')).toBe(false);
+    expect(link(kernel, 'flannel.1')).toMatchObject({ mtu: 1410, up: true });
+    expect(codes(kernel.apply([set('flannel.1', false), set('flannel.1', true)]))).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect(kernel.txChecksum('flannel.1')).toBe(true);
+    kernel.apply([set('flannel.1', false), { op: 'delete-link', name: 'flannel.1' }, create(vxlan(family))]);
+    expect(kernel.txChecksum('flannel.1')).toBe(true);
+    expect(() => kernel.txChecksum('none')).toThrow('ENODEV');
+  });
+
   test('a link that goes takes everything along; a second time it is not there', () => {
     const { kernel, index } = withDevice(make, family);
     const { gateway, subnet, peer } = VALUES[family];

@@ -5,6 +5,15 @@ import { join } from 'node:path';
 import { ERRNO } from '#base/errors.ts';
 import { MNT_DETACH, MS } from '#ffi/file.ts';
 import { AF as SOCKET_AF, MSG, SOCK } from '#ffi/socket.ts';
+import { CTRL_CMD, controlTable, GENL_ID_CTRL } from '#genetlink/control.ts';
+import {
+  bitsetTable,
+  bitTable,
+  ETHTOOL_FLAG,
+  ETHTOOL_MSG,
+  featuresTable,
+  headerTable,
+} from '#genetlink/ethtool/features.ts';
 import { NETLINK } from '#netlink/connection.ts';
 import { NLM_F, NLMSG } from '#netlink/message.ts';
 import { addressTable } from '#rtnetlink/address.ts';
@@ -66,6 +75,16 @@ prefixed('RTNH_F_', RTNH_F);
 prefixed('RTNLGRP_', RTNLGRP);
 prefixed('MACVLAN_MODE_', MACVLAN_MODE);
 prefixed('IFLA_INFO_', IFLA_INFO);
+prefixed('IFLA_EVENT_', constants.IFLA_EVENT);
+prefixed('', { GENL_ID_CTRL });
+prefixed('CTRL_CMD_', CTRL_CMD);
+prefixed('ETHTOOL_MSG_', ETHTOOL_MSG);
+prefixed('ETHTOOL_FLAG_', ETHTOOL_FLAG);
+table('CTRL_ATTR_', controlTable.fields);
+table('ETHTOOL_A_HEADER_', headerTable.fields);
+table('ETHTOOL_A_BITSET_', bitsetTable.fields);
+table('ETHTOOL_A_BITSET_BIT_', bitTable.fields);
+table('ETHTOOL_A_FEATURES_', featuresTable.fields);
 table('IFLA_', linkTable.fields, {
   mac: 'ADDRESS',
   name: 'IFNAME',
@@ -124,6 +143,8 @@ const HEADERS = [
   'sys/socket.h',
   'sys/mount.h',
   'linux/if.h',
+  'linux/ethtool_netlink.h',
+  'linux/genetlink.h',
   'linux/if_addr.h',
   'linux/if_link.h',
   'linux/if_tun.h',

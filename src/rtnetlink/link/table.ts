@@ -52,6 +52,7 @@ export const linkTable = attributeTable(
     extMask: [29, u32],
     promiscuity: [30, u32],
     parentNetnsid: [37, i32],
+    event: [44, u32],
     alternativeName: [53, text],
   },
   'drop',
