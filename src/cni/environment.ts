@@ -1,3 +1,4 @@
+import { isIdentifier } from '#base/identifier.ts';
 import { CniError, CODE } from './error.ts';
 
 export const COMMANDS = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] as const;
@@ -35,11 +36,6 @@ export function parseCommand(text: string): Command {
   const command = COMMANDS.find((name) => name === text);
   if (command === undefined) throw bad(`unknown CNI_COMMAND: ${text.slice(0, 32)}`);
   return command;
-}
-
-/** Container IDs and network names: they become file names, so nothing else gets through. */
-export function isIdentifier(text: string): boolean {
-  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text) && text.length <= 255;
 }
 
 /** An interface name as the kernel takes it (`dev_valid_name`), at most 15 bytes. */

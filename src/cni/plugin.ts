@@ -1,5 +1,7 @@
+import { isIdentifier } from '#base/identifier.ts';
+import type { Attachment } from '#ipam/store.ts';
 import { CniError, CODE, invalidConfig } from './error.ts';
-import { isIdentifier, type CniArgs, type Command, type Environment } from './environment.ts';
+import type { CniArgs, Command, Environment } from './environment.ts';
 import { objectField, stringField, type JsonObject } from './json.ts';
 import { parseResult } from './result-parse.ts';
 import type { CniResult } from './result.ts';
@@ -84,14 +86,8 @@ export function requirePrevResult(conf: NetConf): CniResult {
   return result;
 }
 
-/** A container and interface that the runtime still knows (`cni.dev/valid-attachments` of GC). */
-export interface Attachment {
-  readonly containerId: string;
-  readonly ifName: string;
-}
-
 /**
- * The attachments that GC must keep. Throws CniError 7 when the list is missing or damaged: an empty list would remove
+ * The attachments that GC must keep (`cni.dev/valid-attachments`). Throws CniError 7 when the list is missing or damaged: an empty list would remove
  * everything, so it must have been said.
  */
 export function validAttachments(conf: NetConf): readonly Attachment[] {

@@ -10,6 +10,7 @@ import { findExternalInterface } from './external.ts';
 import type { Readiness } from './health.ts';
 import type { AgentOptions } from './options.ts';
 import { Reporter } from './reporter.ts';
+import { keepReservations } from './reservations.ts';
 import { runFile, Serving } from './serving.ts';
 import { StatusFile } from './status-file.ts';
 import { openStore, readNetworkConfig } from './store.ts';
@@ -69,6 +70,8 @@ export class Agent {
     stack.defer(() => clearInterval(timer));
     const restart = new AbortController();
     const stop = AbortSignal.any([signal, restart.signal]);
+    // Ends with `stop`, and never fails.
+    void keepReservations({ ...this.#context, dir: options.flags['ipam-dir'], signal: stop });
     const onWait = (reason: string) => reporter.waiting(reason);
     const startOver = (reason: string) => restart.abort(new StartOver(reason));
     const onOwnChange = (record: OwnRecord) =>

@@ -78,6 +78,12 @@ export const FLAGS = {
   ),
 
   'subnet-file': string(FILES, 'file', 'written for the CNI plugin', '/run/flannel/subnet.env'),
+  'ipam-dir': string(
+    FILES,
+    'folder',
+    'reservations of host-local; freed with their container',
+    '/var/lib/cni/networks',
+  ),
   'net-config-path': string(FILES, 'file', 'network configuration', '/etc/kube-flannel/net-conf.json'),
 
   'healthz-ip': string(HEALTH, 'IP', 'address of /healthz and /readyz', '0.0.0.0'),

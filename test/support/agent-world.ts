@@ -127,6 +127,7 @@ export class AgentWorld implements AsyncDisposable {
       `--kube-api-url=${this.api.url}`,
       `--net-config-path=${this.netConfFile}`,
       `--subnet-file=${this.subnetFile}`,
+      `--ipam-dir=${this.folder}/networks`,
       '--healthz-ip=127.0.0.1',
       `--healthz-port=${HEALTH_PORT}`,
       ...extra,

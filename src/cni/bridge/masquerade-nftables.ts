@@ -7,7 +7,7 @@ import { withoutNfTables } from '#nftables/attempt.ts';
 import { sameRule } from '#nftables/compare.ts';
 import { inTurn, withNftLock } from '../nft-lock.ts';
 import { CniError, CODE } from '../error.ts';
-import type { Attachment } from '../plugin.ts';
+import type { Attachment } from '#ipam/store.ts';
 
 /** The table of the Go plugins' nftables backend: what one adds the other removes. */
 const TABLE: TableKey = { family: 'inet', name: 'cni_plugins_masquerade' };

@@ -6,7 +6,7 @@ import { Nftables } from '#nftables/connection.ts';
 import type { Rule, Table, TableKey } from '#nftables/objects.ts';
 import { inTurn, withNftLock } from '../nft-lock.ts';
 import { CniError, CODE } from '../error.ts';
-import type { Attachment } from '../plugin.ts';
+import type { Attachment } from '#ipam/store.ts';
 
 /** Table and chains of the Go plugin: what one adds the other removes. */
 const TABLE: TableKey = { family: 'bridge', name: 'nat' };

@@ -7,7 +7,7 @@ import {
   tryReadText,
   writeText,
 } from '#ffi/file-system.ts';
-import { isIdentifier } from '../environment.ts';
+import { isIdentifier } from '#base/identifier.ts';
 import { sortedJson, type JsonObject } from '../json.ts';
 import { isDelegateConfig } from './config.ts';
 

@@ -1,11 +1,10 @@
 import { Cidr } from '#net/cidr.ts';
+import type { NetnsOrigin } from '#ipam/origin.ts';
+import { holds, type Attachment, type Holder, type Store } from '#ipam/store.ts';
 import { Ip } from '#net/ip.ts';
 import { CniError, CODE } from '../error.ts';
-import type { Attachment } from '../plugin.ts';
 import type { CniIp } from '../result.ts';
-import type { NetnsOrigin } from './origin.ts';
 import { firstCandidate, rangeOf, showSet, type IpRange, type RangeSet } from './range.ts';
-import { holds, type Holder, type Store } from './store.ts';
 
 /** The container already holds an address of the range set. `ips` may be freed when its earlier ADD never completed. */
 export class DuplicateAllocation extends CniError {

@@ -136,15 +136,23 @@ test('another namespace under the same path: the first one is gone', async () =>
   expect(await add({ id: 'b', netns, ipam: { ranges } })).toBe('10.9.0.2/29');
 });
 
-test('whoever looks from another mount namespace judges nobody', async () => {
+test('whoever does not see the folder of the namespace judges nobody', async () => {
   const ranges = [[{ subnet: '10.9.0.0/29', rangeStart: '10.9.0.2', rangeEnd: '10.9.0.2' }]];
-  await add({ id: 'a', netns: root, ipam: { ranges } });
+  const netns = `${root}/ns`;
+  writeFileSync(netns, '');
+  await add({ id: 'a', netns, ipam: { ranges } });
   const side = `${root}/net/.boot/10.9.0.2`;
   const text = readFileSync(side, 'utf8');
   expect(text).toMatch(/^boot1\r\na\r\neth0\r\nnetns \d+:\d+ \d+:\d+ \//);
-  writeFileSync(side, text.replace(/netns \d+:\d+ (.*) .*$/, 'netns 1:1 $1 /nowhere'));
+  rmSync(netns);
+  writeFileSync(side, text.replace(/netns \d+:\d+ /, 'netns 1:1 '));
   expect(add({ id: 'b', ipam: { ranges } })).rejects.toThrow(/no IP addresses available/);
-  writeFileSync(side, text.replace(/(netns \S+ \S+) .*$/, '$1 /nowhere'));
+  // Seen, but not what is mounted there: a file of another file system is no answer.
+  writeFileSync(netns, '');
+  writeFileSync(side, text.replace(/(netns \S+) \S+ /, '$1 1:1 '));
+  expect(add({ id: 'b', ipam: { ranges } })).rejects.toThrow(/no IP addresses available/);
+  rmSync(netns);
+  writeFileSync(side, text);
   expect(await add({ id: 'b', ipam: { ranges } })).toBe('10.9.0.2/29');
 });
 

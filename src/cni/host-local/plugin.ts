@@ -1,12 +1,12 @@
 import { ACCESS, isAccessible, parentOf, readText } from '#ffi/file-system.ts';
+import { netnsOrigin } from '#ipam/origin.ts';
+import { holds, Store } from '#ipam/store.ts';
 import type { Ip } from '#net/ip.ts';
 import { CniError, CODE } from '../error.ts';
 import { validAttachments, type Invocation, type Plugin } from '../plugin.ts';
 import type { CniIp, CniResult } from '../result.ts';
 import { allocate, DuplicateAllocation, type AllocationRequest } from './allocate.ts';
 import { parseHostLocal, storeDirOf } from './config.ts';
-import { netnsOrigin } from './origin.ts';
-import { holds, Store } from './store.ts';
 
 /**
  * Says whether a container's earlier ADD completed: whether `ips` stand on its interface. Undefined when that cannot be

@@ -10,10 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { Store } from '#ipam/store.ts';
 import { Ip } from '#net/ip.ts';
 import { allocate, DuplicateAllocation } from './allocate.ts';
 import { parseRange } from './range.ts';
-import { Store } from './store.ts';
 
 let root: string;
 let dir: string;

@@ -1,5 +1,6 @@
 import { hasErrno, isExists } from '#base/errors.ts';
-import { lockExclusive } from '#ffi/file.ts';
+import { isIdentifier } from '#base/identifier.ts';
+import { lockExclusive, tryLockExclusive } from '#ffi/file.ts';
 import {
   closeFile,
   identify,
@@ -14,14 +15,24 @@ import {
   writeText,
 } from '#ffi/file-system.ts';
 import { Ip } from '#net/ip.ts';
-import { isIdentifier } from '../environment.ts';
-import type { Attachment } from '../plugin.ts';
 import { isGone, parseOrigin, renderOrigin, type NetnsOrigin, type Origin } from './origin.ts';
 
 /** Who holds an address. Files of old versions name the container only. */
 export interface Holder {
   readonly containerId: string;
   readonly ifName: string | undefined;
+}
+
+/** A container and one of its interfaces. */
+export interface Attachment {
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+/** A reservation whose container is certainly gone. */
+export interface Leftover {
+  readonly ip: Ip;
+  readonly holder: Holder;
 }
 
 /** Side files, one per reservation: the boot and the namespace for which it was made. A folder that the Go plugin walks over unharmed. */
@@ -49,14 +60,18 @@ export class Store implements Disposable {
   /** Makes the folder when needed and waits for its lock. */
   static open(dir: string, bootId: string): Store {
     makeDirectories(dir, 0o755);
-    const lock = openFile(`${dir}/lock`, O.WRONLY | O.CREAT | O.APPEND, 0o750);
-    try {
-      lockExclusive(lock);
-    } catch (error) {
-      closeFile(lock);
-      throw error;
-    }
-    return new Store(dir, bootId, lock);
+    return new Store(dir, bootId, lockFile(dir, lockExclusive) ?? -1);
+  }
+
+  /** For who must not wait: undefined while somebody else holds the lock. Throws FileError when there is no folder. */
+  static tryOpen(dir: string, bootId: string): Store | undefined {
+    const lock = lockFile(dir, tryLockExclusive);
+    return lock === undefined ? undefined : new Store(dir, bootId, lock);
+  }
+
+  /** What `leftovers` says, read without the lock: a hint whether it is worth taking. */
+  static peek(dir: string, bootId: string): Leftover[] {
+    return new Store(dir, bootId, -1).leftovers();
   }
 
   /** As `open`; undefined when the network has no folder, so that a DEL leaves none behind. */
@@ -126,6 +141,19 @@ export class Store implements Disposable {
   isAbandoned(ip: Ip, holder: Holder): boolean {
     const netns = this.#origin(ip, holder)?.netns;
     return netns !== undefined && isGone(netns);
+  }
+
+  /** Reservations of an earlier boot, and those whose namespace is known to be gone. What cannot be judged is none. */
+  leftovers(): Leftover[] {
+    const found: Leftover[] = [];
+    for (const [name, holder] of this.holders()) {
+      const ip = Ip.parse(name);
+      const origin = this.#origin(ip, holder);
+      if (origin === undefined) continue;
+      const gone = origin.bootId !== this.#bootId || (origin.netns !== undefined && isGone(origin.netns));
+      if (gone) found.push({ ip, holder });
+    }
+    return found;
   }
 
   free(ip: Ip): void {
@@ -207,6 +235,19 @@ export class Store implements Disposable {
     }
     return freed;
   }
+}
+
+/** Opens the lock file and takes its lock; undefined when `take` says that somebody else has it. */
+function lockFile(dir: string, take: (fd: number) => boolean | void): number | undefined {
+  const lock = openFile(`${dir}/lock`, O.WRONLY | O.CREAT | O.APPEND, 0o750);
+  try {
+    if (take(lock) !== false) return lock;
+  } catch (error) {
+    closeFile(lock);
+    throw error;
+  }
+  closeFile(lock);
+  return undefined;
 }
 
 /** The text of a reservation. */
