@@ -3,7 +3,7 @@ import type { Ip } from '#net/ip.ts';
 import type { Mac } from '#net/mac.ts';
 import type { Entry, VxlanLink } from '#host/plan.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
-import type { Lease, PerFamily } from '#subnet/lease.ts';
+import type { Lease, LeftOutReason, PerFamily } from '#subnet/lease.ts';
 import type { OwnRecord } from '#subnet/manager.ts';
 
 /** The interface that outer packets leave by. */
@@ -32,10 +32,18 @@ export interface BackendContext {
   readonly isOnLink: (ip: Ip) => boolean;
 }
 
+/** A family of a peer that is left out. */
+export interface Rejection {
+  readonly family: Family;
+  readonly kind: LeftOutReason;
+  /** In words, for the log. */
+  readonly reason: string;
+}
+
 /** What a peer's lease comes to: entries for the kernel, and families left out with the reason. */
 export interface PeerPlan {
   readonly entries: readonly Entry[];
-  readonly rejected: readonly { readonly family: Family; readonly reason: string }[];
+  readonly rejected: readonly Rejection[];
 }
 
 /** A backend is a plan: pure functions of leases. The reconciler is the only one that writes. */

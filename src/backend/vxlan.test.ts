@@ -223,6 +223,18 @@ for (const [reason, change] of HOSTILE) {
   });
 }
 
+test('why a peer is left out is also a value', () => {
+  const kind = (change: Partial<FamilyLease>) =>
+    createBackend(context())
+      .peer(lease({ ipv4: side(change) }))
+      .rejected.map((rejection) => rejection.kind);
+  expect(kind({ backendData: 'null' })).toEqual(['annotations']);
+  expect(kind({ backendData: `{"VtepMAC":"${MAC}"}` })).toEqual(['own_mac']);
+  expect(kind({ subnet: Cidr.parse('10.244.1.0/24') })).toEqual(['own_subnet']);
+  expect(kind({ publicIp: LOCAL.ipv4 })).toEqual(['address']);
+  expect(kind({ publicIp: Ip.parse('127.0.0.1') })).toEqual(['address']);
+});
+
 test('the published address of this node counts as its own, too', () => {
   const nat = Ip.parse('203.0.113.7');
   const from = context({}, { external: { ...context().external, publicIps: { ipv4: nat } } });
@@ -233,7 +245,7 @@ test('a peer of another backend is left out with the reason, cut to a length', (
   const { entries, rejected } = createBackend(context()).peer(lease({ ipv4: side() }, 'x'.repeat(99)));
   expect(entries).toEqual([]);
   expect(rejected).toEqual([
-    { family: 'ipv4', reason: `it uses backend "${'x'.repeat(32)}", this node vxlan` },
+    { family: 'ipv4', kind: 'backend', reason: `it uses backend "${'x'.repeat(32)}", this node vxlan` },
   ]);
 });
 

@@ -7,7 +7,7 @@ import type { Entry, VxlanLink } from '#host/plan.ts';
 import { readBackendOptions } from '#subnet/backend-options.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
 import type { FamilyLease, Lease } from '#subnet/lease.ts';
-import type { Backend, BackendContext, PeerPlan } from './backend.ts';
+import type { Backend, BackendContext, PeerPlan, Rejection } from './backend.ts';
 import { parseVtepMac, renderVxlanData } from './vxlan-data.ts';
 
 /** Outer IP, UDP, VXLAN and inner Ethernet header, bytes (RFC 7348 section 5). */
@@ -110,38 +110,42 @@ interface PeerContext {
 
 function planPeer(lease: Lease, peer: PeerContext): PeerPlan {
   const entries: Entry[] = [];
-  const rejected: { family: Family; reason: string }[] = [];
+  const rejected: Rejection[] = [];
   if (lease.backendType !== 'vxlan') {
     const reason = `it uses backend ${JSON.stringify(lease.backendType.slice(0, 32))}, this node vxlan`;
-    return { entries, rejected: peer.context.config.families.map((family) => ({ family, reason })) };
+    const { families } = peer.context.config;
+    return { entries, rejected: families.map((family) => ({ family, kind: 'backend', reason })) };
   }
   for (const [family, link] of peer.links) {
     const side = lease.families[family];
     if (side === undefined) continue;
     const result = planFamily(side, link, peer);
-    if (typeof result === 'string') rejected.push({ family, reason: result });
+    if ('kind' in result) rejected.push({ family, ...result });
     else entries.push(...result);
   }
   return { entries, rejected };
 }
 
-/** One code path for both families. A string says why the peer is left out. */
-function planFamily(side: FamilyLease, link: VxlanLink, peer: PeerContext): readonly Entry[] | string {
+type Refusal = Omit<Rejection, 'family'>;
+
+/** One code path for both families: its entries, or why the peer is left out. */
+function planFamily(side: FamilyLease, link: VxlanLink, peer: PeerContext): readonly Entry[] | Refusal {
   const { context } = peer;
   const { subnet, publicIp } = side;
   const own = context.own.subnets[subnet.family];
-  if (own?.overlaps(subnet) === true) return `its subnet ${subnet} overlaps this node's ${own}`;
+  if (own?.overlaps(subnet) === true)
+    return { kind: 'own_subnet', reason: `its subnet ${subnet} overlaps this node's ${own}` };
   const unusable = unusableAddress(publicIp, subnet);
-  if (unusable !== undefined) return unusable;
+  if (unusable !== undefined) return { kind: 'address', reason: unusable };
   if ([link.local, context.external.publicIps[subnet.family]].some((ip) => ip?.equals(publicIp) === true)) {
-    return `it publishes this node's own address ${publicIp}`;
+    return { kind: 'address', reason: `it publishes this node's own address ${publicIp}` };
   }
   if (peer.directRouting && context.isOnLink(publicIp)) {
     return [{ type: 'route', link: link.parent, dst: subnet, gateway: publicIp, onlink: false }];
   }
   const mac = parseVtepMac(side.backendData);
-  if (typeof mac === 'string') return mac;
-  if (mac.equals(link.mac)) return `it publishes this node's own VtepMAC ${mac}`;
+  if (typeof mac === 'string') return { kind: 'annotations', reason: mac };
+  if (mac.equals(link.mac)) return { kind: 'own_mac', reason: `it publishes this node's own VtepMAC ${mac}` };
   const gateway = subnet.first();
   return [
     { type: 'neighbour', link: link.name, ip: gateway, mac },

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { ERRNO, ErrnoError, type ErrnoName } from '#base/errors.ts';
-import type { PassReport } from '#host/reconcile.ts';
+import type { PassReport } from '#host/pass.ts';
 import { setUpDevices } from './devices.ts';
 import { recordedLog } from './fixtures.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -16,7 +16,7 @@ function setUp(answers: (ErrnoName | undefined)[]) {
       const errno = answers.shift();
       const errors =
         errno === undefined ? [] : [new ErrnoError('create', ERRNO[errno], '', { cure: 'Do it' })];
-      return { written: 0, found: [], foundCount: 0, errors };
+      return { written: 0, found: [], foundCount: 0, mended: new Map(), errors };
     },
     clock,
     random: () => 0,

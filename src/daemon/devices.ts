@@ -2,7 +2,7 @@ import { Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { cureOf, describe, hasErrno } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import type { PassReport } from '#host/reconcile.ts';
+import type { PassReport } from '#host/pass.ts';
 
 export interface DevicesOptions {
   /** One attempt. */

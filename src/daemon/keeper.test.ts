@@ -1,7 +1,8 @@
 import { expect, test } from 'bun:test';
 import { MemoryDirectRoutes } from '#host/direct-routes.ts';
 import { testKernel, testPeer, testPlan } from '#host/fixtures.ts';
-import { Reconciler, type PassReport } from '#host/reconcile.ts';
+import type { PassReport } from '#host/pass.ts';
+import { Reconciler } from '#host/reconcile.ts';
 import { recordedLog } from './fixtures.ts';
 import { Keeper } from './keeper.ts';
 import { ManualClock } from './manual-clock.ts';

@@ -3,8 +3,9 @@ import type { Clock } from '#base/clock.ts';
 import { cureOf, describe } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { EntryChange } from '#host/claims.ts';
+import type { PassReport } from '#host/pass.ts';
 import type { HostPlan } from '#host/plan.ts';
-import type { PassReport, Reconciler } from '#host/reconcile.ts';
+import type { Reconciler } from '#host/reconcile.ts';
 
 export interface KeeperOptions {
   readonly reconciler: Reconciler;

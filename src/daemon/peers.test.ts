@@ -15,7 +15,7 @@ const backend: Backend = {
   backendData: {},
   peer({ backendType }) {
     if (!backendType.startsWith('bad ')) return { entries: testPeer(Number(backendType)), rejected: [] };
-    return { entries: [], rejected: [{ family: 'ipv4', reason: backendType.slice(4) }] };
+    return { entries: [], rejected: [{ family: 'ipv4', kind: 'backend', reason: backendType.slice(4) }] };
   },
 };
 

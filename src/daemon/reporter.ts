@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import { describe } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import type { PassReport } from '#host/reconcile.ts';
+import type { PassReport } from '#host/pass.ts';
 import type { Readiness } from './health.ts';
 import { notifySystemd } from './notify.ts';
 import { readinessOf, type ReadinessState } from './readiness.ts';

@@ -6,7 +6,7 @@ import { MemoryDirectRoutes } from './direct-routes.ts';
 import type { FakeKernel } from './fake-kernel.ts';
 import { testKernel, testLink, testMac, testPeer, testPlan } from './fixtures.ts';
 import type { KernelOp } from './kernel.ts';
-import { describeEntry, type Entry, type HostPlan, type VxlanLink } from './plan.ts';
+import { describeEntry, entryKey, type Entry, type HostPlan, type VxlanLink } from './plan.ts';
 import { Reconciler } from './reconcile.ts';
 
 interface Host {
@@ -49,7 +49,13 @@ test('from nothing: the device, its address, then neighbours and FDB before rout
 
 test('what is there is adopted without a write', () => {
   const { kernel, reconciler } = sound(PLAN);
-  expect(reconciler.full(PLAN)).toEqual({ written: 0, found: [], foundCount: 0, errors: [] });
+  expect(reconciler.full(PLAN)).toEqual({
+    written: 0,
+    found: [],
+    foundCount: 0,
+    mended: new Map(),
+    errors: [],
+  });
   expect(kernel.log).toEqual([]);
   // So it is by another process, which knows nothing.
   const next = new Reconciler({ kernel, directRoutes: new MemoryDirectRoutes(), log: silentLogger });
@@ -199,7 +205,7 @@ test("others' routes are neither seen nor touched", () => {
 
 test('a change writes the new before it removes the old, and no more than that', () => {
   const { kernel, reconciler } = sound(PLAN);
-  const [neighbour, fdb, route] = testPeer(2);
+  const [neighbour, fdb, route] = testPeer(2) as [Entry, Entry, Entry];
   if (neighbour === undefined || fdb === undefined || route === undefined) throw new Error('three entries');
   const moved = testPeer(4);
   expect(reconciler.change(PLAN, { put: [...moved].reverse(), remove: [neighbour, fdb, route] })).toEqual([]);
@@ -234,6 +240,37 @@ test('a device that cannot be made: reported, with the entries that have no plac
   expect(kernel.settled).toEqual([]);
   kernel.refuse = undefined;
   expect(reconciler.full(PLAN).errors).toEqual([]);
+});
+
+test('what was mended is counted by kind, and what the kernel refuses is known', () => {
+  const { kernel, reconciler } = sound({ ...PLAN, blackholes: [Cidr.parse('10.244.1.0/24')] });
+  const [neighbour, fdb, route] = testPeer(2) as [Entry, Entry, Entry];
+  kernel.apply([
+    { op: 'set-link', name: 'flannel.1', mtu: 1400, mac: testMac(9) },
+    { op: 'add-address', link: 'flannel.1', cidr: Cidr.parse('192.0.2.1/32') },
+    { op: 'remove', entry: neighbour },
+    { op: 'remove', entry: fdb },
+    { op: 'remove', entry: route },
+    ...testPeer(9).flatMap((entry) => (entry.type === 'route' ? [{ op: 'put' as const, entry }] : [])),
+  ]);
+  kernel.refuse = (op) => (op.op === 'put' && op.entry.type === 'fdb' ? 'ENOSPC' : undefined);
+  const report = reconciler.full(PLAN);
+  expect(report.foundCount).toBe(7);
+  expect(Object.fromEntries(report.mended)).toEqual({ link: 1, mac: 1, address: 1, neighbour: 1, route: 2 });
+  expect([...reconciler.refused]).toEqual([entryKey(fdb)]);
+  kernel.refuse = undefined;
+  expect(Object.fromEntries(reconciler.full(PLAN).mended)).toEqual({ fdb: 1 });
+  expect([...reconciler.refused]).toEqual([]);
+  kernel.refuse = (op) => (op.op === 'put' ? 'ENOSPC' : undefined);
+  expect(reconciler.change(PLAN, { put: [route], remove: [] })).toHaveLength(1);
+  expect([...reconciler.refused]).toEqual([entryKey(route)]);
+  kernel.refuse = undefined;
+  reconciler.change(PLAN, { put: [route], remove: [] });
+  expect([...reconciler.refused]).toEqual([]);
+  kernel.refuse = (op) => (op.op === 'create-vxlan' ? 'EOPNOTSUPP' : undefined);
+  kernel.apply([{ op: 'delete-link', name: 'flannel.1' }]);
+  expect(Object.fromEntries(reconciler.full(PLAN).mended)).toEqual({});
+  expect(reconciler.refused.size).toBe(PLAN.entries.size);
 });
 
 test('a link that goes while it is read is an error of the pass, not of the program', () => {

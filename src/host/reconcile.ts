@@ -1,4 +1,4 @@
-import { describe, FlannelError, isExists, isNotFound } from '#base/errors.ts';
+import { describe, type ErrnoError, type FlannelError, isExists, isNotFound } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES, type Family } from '#net/family.ts';
@@ -7,6 +7,7 @@ import type { DirectRoutes } from './direct-routes.ts';
 import { liveEntries } from './entries.ts';
 import type { HostLink, KernelOp, KernelPort } from './kernel.ts';
 import { linkDifference, staleLinks } from './links.ts';
+import { mendedBy, Pass, type PassReport } from './pass.ts';
 import {
   describeEntry,
   entryKey,
@@ -16,19 +17,6 @@ import {
   type RouteEntry,
   type VxlanLink,
 } from './plan.ts';
-
-/** What one pass found and did. */
-export interface PassReport {
-  /** Changes written. */
-  readonly written: number;
-  /** What was not as planned, in words, at most `FOUND_LIMIT`. */
-  readonly found: readonly string[];
-  /** Number of things that were not as planned. */
-  readonly foundCount: number;
-  readonly errors: readonly FlannelError[];
-}
-
-const FOUND_LIMIT = 20;
 
 /** What is gone already need not be removed. */
 const REMOVALS: ReadonlySet<KernelOp['op']> = new Set([
@@ -56,6 +44,8 @@ export class Reconciler {
   readonly #directRoutes: DirectRoutes;
   readonly #log: Logger;
   readonly #relax: () => void;
+  /** Keys of entries that the kernel does not take. */
+  readonly #refused = new Set<string>();
   #recordComplaint = '';
 
   constructor(options: ReconcilerOptions) {
@@ -63,6 +53,11 @@ export class Reconciler {
     this.#directRoutes = options.directRoutes;
     this.#log = options.log;
     this.#relax = options.relax ?? (() => {});
+  }
+
+  /** Keys (`entryKey`) of planned entries that the kernel refused when they were last tried: a live view. */
+  get refused(): ReadonlySet<string> {
+    return this.#refused;
   }
 
   /** Reads everything, writes the difference, removes what is ours and not planned. */
@@ -89,6 +84,12 @@ export class Reconciler {
   /** One peer's change: just its entries. Errors mean that a full pass should follow. */
   change(plan: HostPlan, change: EntryChange): readonly FlannelError[] {
     const pass = new Pass();
+    this.#change(pass, plan, change);
+    return pass.report().errors;
+  }
+
+  #change(pass: Pass, plan: HostPlan, change: EntryChange): void {
+    const errorsBefore = pass.report().errors.length;
     const routes = change.put.filter((entry) => entry.type === 'route');
     const direct = routes.filter((route) => isDirect(plan, route));
     if (direct.length > 0) this.#record(() => this.#directRoutes.remember(direct));
@@ -102,9 +103,8 @@ export class Reconciler {
     const gone = [...routes, ...change.remove.filter((entry) => entry.type === 'route')].filter(
       (route) => !direct.includes(route),
     );
-    const { errors } = pass.report();
-    if (gone.length > 0 && errors.length === 0) this.#record(() => this.#directRoutes.forget(gone));
-    return errors;
+    const sound = pass.report().errors.length === errorsBefore;
+    if (gone.length > 0 && sound) this.#record(() => this.#directRoutes.forget(gone));
   }
 
   /** A record that cannot be written must not keep the routes from being made: it only matters over a restart. */
@@ -128,7 +128,7 @@ export class Reconciler {
     const live = this.#kernel.links();
     for (const name of staleLinks(plan.links, live)) {
       pass.find(() => `link ${name} of an earlier configuration`);
-      this.#write(pass, [{ op: 'delete-link', name }]);
+      if (this.#write(pass, [{ op: 'delete-link', name }]) === 0) pass.mend('link');
     }
     for (const link of plan.links) {
       this.#link(pass, link, live);
@@ -167,8 +167,11 @@ export class Reconciler {
     const difference = linkDifference(wanted, named(wanted.name), named(wanted.parent));
     for (const found of difference.found) pass.find(() => found);
     if (difference.ops.length === 0) return;
-    const errors = this.#write(pass, difference.ops);
-    if (difference.created && errors === 0) this.#kernel.settleLink(wanted.name);
+    if (this.#write(pass, difference.ops) > 0) return;
+    const macs = difference.ops.filter((op) => op.op === 'set-link' && op.mac !== undefined).length;
+    pass.mend('mac', macs);
+    pass.mend('link', difference.found.length - macs);
+    if (difference.created) this.#kernel.settleLink(wanted.name);
   }
 
   #txChecksum(pass: Pass, { name, txChecksum: wanted }: VxlanLink): void {
@@ -217,10 +220,10 @@ export class Reconciler {
       );
       put.push(entry);
     }
+    this.#refused.clear();
     this.#forgetVanished(plan, remove);
     if (put.length === 0 && remove.length === 0) return;
-    for (const error of this.change(plan, { put, remove })) pass.fail(error);
-    pass.count(put.length + remove.length);
+    this.#change(pass, plan, { put, remove });
   }
 
   /** Records of routes that are neither planned nor there: somebody else made an end of them. */
@@ -249,18 +252,28 @@ export class Reconciler {
   #write(pass: Pass, ops: readonly KernelOp[]): number {
     if (ops.length === 0) return 0;
     let errors = 0;
-    for (const [index, error] of this.#kernel.apply(ops).entries()) {
-      const op = ops[index]?.op;
-      if (error === undefined) continue;
-      if (op !== undefined && REMOVALS.has(op) && isNotFound(error)) continue;
-      if (op === 'add-address' && isExists(error)) continue;
+    const answers = this.#kernel.apply(ops);
+    for (const [index, op] of ops.entries()) {
+      const error = answers[index];
+      if (error === undefined || isWanted(op, error)) {
+        const kind = mendedBy(op);
+        if (kind !== undefined) pass.mend(kind);
+        if ('entry' in op && this.#refused.size > 0) this.#refused.delete(entryKey(op.entry));
+        continue;
+      }
+      if (op.op === 'put') this.#refused.add(entryKey(op.entry));
       errors += 1;
       pass.fail(error);
-      this.#log.debug('the kernel refuses a change', { op: op ?? '', error });
+      this.#log.debug('the kernel refuses a change', { op: op.op, error });
     }
     pass.count(ops.length - errors);
     return errors;
   }
+}
+
+/** What was to be made is there already, or what was to go is gone. */
+function isWanted(op: KernelOp, error: ErrnoError): boolean {
+  return (REMOVALS.has(op.op) && isNotFound(error)) || (op.op === 'add-address' && isExists(error));
 }
 
 /** The plan made of links and of what the peers claim. */
@@ -283,39 +296,4 @@ function routesLast(a: Entry, b: Entry): number {
 
 function routesFirst(a: Entry, b: Entry): number {
   return rank(b) - rank(a);
-}
-
-class Pass {
-  readonly #found: string[] = [];
-  readonly #errors: FlannelError[] = [];
-  #foundCount = 0;
-  #written = 0;
-
-  /** The words are made only for the first few. */
-  find(what: () => string): void {
-    this.#foundCount += 1;
-    if (this.#found.length < FOUND_LIMIT) this.#found.push(what());
-  }
-
-  fail(error: FlannelError): void {
-    this.#errors.push(error);
-  }
-
-  /** Runs a step; what the kernel answers to its reads is noted as an error, e.g. that a link has just gone. */
-  guard(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof FlannelError) || error.actor !== 'kernel') throw error;
-      this.fail(error);
-    }
-  }
-
-  count(changes: number): void {
-    this.#written += changes;
-  }
-
-  report(): PassReport {
-    return { written: this.#written, found: this.#found, foundCount: this.#foundCount, errors: this.#errors };
-  }
 }

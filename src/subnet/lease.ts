@@ -14,6 +14,12 @@ export interface FamilyLease {
   readonly backendData: string;
 }
 
+/**
+ * Why a peer, or one family of it, is left out: it runs another backend; its annotations or podCIDRs cannot be used; its
+ * subnet or its MAC is this node's; its public address is no peer's.
+ */
+export type LeftOutReason = 'backend' | 'annotations' | 'pod_cidr' | 'own_subnet' | 'own_mac' | 'address';
+
 /** A node's piece of the pod network: immutable, compared as a whole. */
 export interface Lease {
   /** Node name (Kubernetes) or lease key (etcd): the identity of the peer. */

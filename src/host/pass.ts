@@ -1,0 +1,91 @@
+import { FlannelError } from '#base/errors.ts';
+import type { KernelOp } from './kernel.ts';
+
+/** What a pass can mend. */
+export const MENDED_KINDS = ['link', 'mac', 'address', 'neighbour', 'fdb', 'route', 'blackhole'] as const;
+
+export type MendedKind = (typeof MENDED_KINDS)[number];
+
+/** What one pass found and did. */
+export interface PassReport {
+  /** Changes written. */
+  readonly written: number;
+  /** What was not as planned, in words, at most `FOUND_LIMIT`. */
+  readonly found: readonly string[];
+  /** Number of things that were not as planned. */
+  readonly foundCount: number;
+  /** How many of them were mended, by kind: what the kernel refused is not among them. */
+  readonly mended: ReadonlyMap<MendedKind, number>;
+  readonly errors: readonly FlannelError[];
+}
+
+const FOUND_LIMIT = 20;
+
+/** Takes down what a pass finds and does. */
+export class Pass {
+  readonly #found: string[] = [];
+  readonly #errors: FlannelError[] = [];
+  readonly #mended = new Map<MendedKind, number>();
+  #foundCount = 0;
+  #written = 0;
+
+  /** The words are made only for the first few. */
+  find(what: () => string): void {
+    this.#foundCount += 1;
+    if (this.#found.length < FOUND_LIMIT) this.#found.push(what());
+  }
+
+  mend(kind: MendedKind, count = 1): void {
+    if (count > 0) this.#mended.set(kind, (this.#mended.get(kind) ?? 0) + count);
+  }
+
+  fail(error: FlannelError): void {
+    this.#errors.push(error);
+  }
+
+  /** Runs a step; what the kernel answers to its reads is noted as an error, e.g. that a link has just gone. */
+  guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof FlannelError) || error.actor !== 'kernel') throw error;
+      this.fail(error);
+    }
+  }
+
+  /** Changes that were written. */
+  count(changes: number): void {
+    this.#written += changes;
+  }
+
+  report(): PassReport {
+    return {
+      written: this.#written,
+      found: this.#found,
+      foundCount: this.#foundCount,
+      mended: this.#mended,
+      errors: this.#errors,
+    };
+  }
+}
+
+/** What one operation mends; undefined where several together mend one thing. */
+export function mendedBy(op: KernelOp): MendedKind | undefined {
+  switch (op.op) {
+    case 'put':
+    case 'remove':
+      return op.entry.type;
+    case 'add-address':
+    case 'delete-address':
+      return 'address';
+    case 'add-blackhole':
+    case 'delete-blackhole':
+      return 'blackhole';
+    case 'set-tx-checksum':
+      return 'link';
+    case 'set-link':
+    case 'create-vxlan':
+    case 'delete-link':
+      return undefined;
+  }
+}
