@@ -25,10 +25,14 @@ function setUp({ period = 60_000, watch = true, clearOther = async () => ({ remo
   if (!watch) Object.assign(backend, { watch: undefined });
   const { log, lines } = recordedLog();
   const results: (string | undefined)[] = [];
+  const repairs: number[] = [];
   const traffic: Traffic = { backend, clearOther };
-  const onResult = (error: string | undefined) => results.push(error);
+  const onResult = (error: string | undefined, repaired: number) => {
+    results.push(error);
+    if (repaired > 0) repairs.push(repaired);
+  };
   const keeper = new RulesKeeper({ traffic, rules: RULES, period, log, onResult });
-  return { backend, lines, results, keeper };
+  return { backend, lines, results, repairs, keeper };
 }
 
 /** Somebody empties the first table. */
@@ -54,16 +58,18 @@ test('at start the rules of the other mode go and ours are written', async () =>
 });
 
 test('a change by somebody else is noticed and put back, told once', async () => {
-  const { backend, lines, keeper } = setUp();
+  const { backend, lines, repairs, keeper } = setUp();
   await using _ = keeper;
   await keeper.start();
   await keeper.check();
+  expect(repairs).toEqual([]);
   damage(backend);
   backend.touch();
   await Bun.sleep(10);
   expect(backend.writes).toBe(2);
   expect(lines.filter((line) => line.includes('put back'))).toHaveLength(1);
   expect(lines.at(-1)).toContain('chain');
+  expect(repairs).toEqual([2]);
 });
 
 test('without notifications the period finds it', async () => {
@@ -135,4 +141,40 @@ test('disposed, it does nothing more and removes nothing', async () => {
   await Bun.sleep(40);
   expect(backend.writes).toBe(1);
   expect(results.length).toBe(before);
+});
+
+test('somebody who undoes every repair is answered ever more slowly, and never left alone', async () => {
+  const { backend, repairs, keeper } = setUp();
+  await using _ = keeper;
+  await keeper.start();
+  let undone = 0;
+  const ensure = backend.ensure.bind(backend);
+  backend.ensure = async (rules, signal) => {
+    const done = await ensure(rules, signal);
+    if (done.changed && undone < 1000) {
+      undone += 1;
+      setImmediate(() => {
+        damage(backend);
+        backend.touch();
+      });
+    }
+    return done;
+  };
+  damage(backend);
+  backend.touch();
+  await Bun.sleep(400);
+  // A few at once, then after 40, 120 and 280 ms; without a pause it would be hundreds.
+  expect(repairs.length).toBeGreaterThanOrEqual(2);
+  expect(repairs.length).toBeLessThanOrEqual(7);
+});
+
+test('one family that fails is an error, and what was put right in the other is counted', async () => {
+  const { backend, results, repairs, lines, keeper } = setUp({ watch: false });
+  await using _ = keeper;
+  await keeper.start();
+  const failure = new FlannelError('kernel', 'ip6tables-restore failed', { cure: 'Load ip6_tables' });
+  backend.ensure = async () => ({ changed: true, repaired: ['table ip: is missing'], failure });
+  await keeper.check();
+  expect([results.at(-1), repairs]).toEqual(['ip6tables-restore failed', [1]]);
+  expect(lines.at(-1)).toContain('cure="Load ip6_tables"');
 });

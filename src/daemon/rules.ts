@@ -9,12 +9,21 @@ export interface RulesOptions {
   /** ms between checks (`--iptables-resync`). */
   readonly period: number;
   readonly log: Logger;
-  /** Told after every check; undefined when the rules are in place. */
-  readonly onResult: (error: string | undefined) => void;
+  /**
+   * Told after every check: an error, or undefined when the rules are in place, and how many differences that somebody else had
+   * made were put right.
+   */
+  readonly onResult: (error: string | undefined, repaired: number) => void;
 }
 
 /** Rules that could not be written are tried again after at most this long, ms. */
 const RETRY = 5000;
+
+/** When somebody undoes our repairs again and again, the answer to his notices is delayed, more each time, ms. */
+const SETTLE = 20;
+const SETTLE_MAX = 800;
+/** After so long without a repair the next one is quick again, ms. */
+const QUIET = 5000;
 
 /** Keeps the traffic rules as they should be: at start, on notice of a change, and every period. */
 export class RulesKeeper implements AsyncDisposable {
@@ -22,10 +31,14 @@ export class RulesKeeper implements AsyncDisposable {
   readonly #abort = new AbortController();
   #watch: Disposable | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #notice: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | undefined;
   #again = false;
   #started = false;
   #lastError = '';
+  /** Repairs in close sequence, after the first. */
+  #repeats = 0;
+  #repairedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RulesOptions) {
     this.#options = options;
@@ -42,7 +55,7 @@ export class RulesKeeper implements AsyncDisposable {
       log.warn('the rules of the other mode may still be there', { error: describe(error) });
     }
     try {
-      this.#watch = traffic.backend.watch?.(() => void this.check());
+      this.#watch = traffic.backend.watch?.(() => this.#noticed());
     } catch (error) {
       log.warn('changes of the rules are noticed only by the periodic check', { error: describe(error) });
     }
@@ -67,6 +80,7 @@ export class RulesKeeper implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort(new Error('the agent stops'));
     clearTimeout(this.#timer);
+    clearTimeout(this.#notice);
     this.#watch?.[Symbol.dispose]();
     await this.#running;
     await this.#options.traffic.backend[Symbol.asyncDispose]();
@@ -83,29 +97,63 @@ export class RulesKeeper implements AsyncDisposable {
     if (!this.#abort.signal.aborted) this.#timer = setTimeout(() => void this.check(), wait);
   }
 
+  /** Somebody, perhaps we, has touched the rules. */
+  #noticed(): void {
+    if (performance.now() - this.#repairedAt > QUIET) this.#repeats = 0;
+    if (this.#repeats === 0) {
+      void this.check();
+      return;
+    }
+    const wait = Math.min(SETTLE_MAX, SETTLE * 2 ** this.#repeats);
+    this.#notice ??= setTimeout(() => {
+      this.#notice = undefined;
+      void this.check();
+    }, wait);
+  }
+
   async #once(): Promise<void> {
-    const { traffic, rules, log, onResult } = this.#options;
+    const { traffic, rules } = this.#options;
     try {
-      const { changed, repaired } = await traffic.backend.ensure(rules, this.#abort.signal);
-      const found = repaired.slice(0, 10).join('; ');
-      if (changed && this.#started)
-        log.warn('traffic rules were changed by somebody else; put back', { found });
-      else if (changed) log.info('traffic rules written', { mode: traffic.backend.mode });
+      const { changed, repaired, failure } = await traffic.backend.ensure(rules, this.#abort.signal);
+      const count = changed ? this.#noteChange(repaired) : 0;
+      if (failure !== undefined) {
+        this.#fail(failure, count);
+        return;
+      }
       this.#started = true;
       this.#lastError = '';
-      onResult(undefined);
+      this.#options.onResult(undefined, count);
     } catch (error) {
-      if (this.#abort.signal.aborted) return;
-      const text = describe(error);
-      const cure = cureOf(error);
-      if (text !== this.#lastError) {
-        log.error('traffic rules cannot be written; trying again', {
-          error: text,
-          ...(cure === undefined ? {} : { cure }),
-        });
-      }
-      this.#lastError = text;
-      onResult(text);
+      if (!this.#abort.signal.aborted) this.#fail(error, 0);
     }
+  }
+
+  /** Says what was written; returns how much of it was a repair. */
+  #noteChange(repaired: readonly string[]): number {
+    const { traffic, log } = this.#options;
+    if (!this.#started) {
+      log.info('traffic rules written', { mode: traffic.backend.mode });
+      return 0;
+    }
+    const found = repaired.slice(0, 10).join('; ');
+    log.warn('traffic rules were changed by somebody else; put back', { found });
+    const now = performance.now();
+    this.#repeats = now - this.#repairedAt > QUIET ? 0 : this.#repeats + 1;
+    this.#repairedAt = now;
+    return repaired.length;
+  }
+
+  #fail(error: unknown, repaired: number): void {
+    const { log, onResult } = this.#options;
+    const text = describe(error);
+    const cure = cureOf(error);
+    if (text !== this.#lastError) {
+      log.error('traffic rules cannot be written; trying again', {
+        error: text,
+        ...(cure === undefined ? {} : { cure }),
+      });
+    }
+    this.#lastError = text;
+    onResult(text, repaired);
   }
 }

@@ -13,7 +13,7 @@ export interface RulesParts {
   readonly flags: FlagValues;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
-  readonly onResult: (error: string | undefined) => void;
+  readonly onResult: (error: string | undefined, repaired: number) => void;
 }
 
 /** The keeper of this node's traffic rules, in the mode that the configuration names. */

@@ -1,5 +1,6 @@
 import { FlannelError } from '#base/errors.ts';
 import type { Family } from '#net/family.ts';
+import { ensureEach } from './each-family.ts';
 import type { ProgramResult, RunProgram } from './exec.ts';
 import { FLANNEL_CHAINS, flannelChains, type IptablesFeatures } from './iptables-chain.ts';
 import { joinPlans, planChains, planRemoval, type RestorePlan } from './iptables-plan.ts';
@@ -27,14 +28,11 @@ export class IptablesTraffic implements TrafficBackend {
   }
 
   async ensure(rules: RuleSet, signal?: AbortSignal): Promise<Ensured> {
-    const repaired: string[] = [];
-    for (const family of FAMILIES) {
+    const one = (family: Family) => {
       const own = rules.families.find((each) => each.family === family);
-      const found =
-        own === undefined ? await this.#sweep(family, signal) : await this.#ensureFamily(own, signal);
-      repaired.push(...found);
-    }
-    return { changed: repaired.length > 0, repaired };
+      return own === undefined ? this.#sweep(family, signal) : this.#ensureFamily(own, signal);
+    };
+    return ensureEach(FAMILIES, one, signal);
   }
 
   async clear(signal?: AbortSignal): Promise<Removed> {

@@ -6,6 +6,7 @@ import { Nftables } from '#nftables/connection.ts';
 import { touchedTable } from '#nftables/notification.ts';
 import type { Table, TableKey } from '#nftables/objects.ts';
 import { NFNLGRP_NFTABLES } from '#nftables/wire.ts';
+import { ensureEach } from './each-family.ts';
 import { FLANNEL_TABLES, flannelTables } from './nftables-table.ts';
 import type { Ensured, Removed, TrafficBackend } from './port.ts';
 import type { RuleSet } from './rules.ts';
@@ -16,10 +17,7 @@ export class NftablesTraffic implements TrafficBackend {
   #nftables: Nftables | undefined;
 
   async ensure(rules: RuleSet, signal?: AbortSignal): Promise<Ensured> {
-    signal?.throwIfAborted();
-    const repaired: string[] = [];
-    for (const table of flannelTables(rules)) repaired.push(...this.#ensureTable(table));
-    return { changed: repaired.length > 0, repaired };
+    return ensureEach(flannelTables(rules), (table) => this.#ensureTable(table), signal);
   }
 
   async clear(signal?: AbortSignal): Promise<Removed> {

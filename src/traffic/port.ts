@@ -1,3 +1,4 @@
+import type { FlannelError } from '#base/errors.ts';
 import type { RuleSet, TrafficMode } from './rules.ts';
 
 /** What `ensure` did. */
@@ -6,6 +7,8 @@ export interface Ensured {
   readonly changed: boolean;
   /** One phrase per difference that was found and mended, e.g. `table ip flannel-ipv4: chain forward is missing`. */
   readonly repaired: readonly string[];
+  /** Why one family's rules are not in place while those of another were mended. */
+  readonly failure?: FlannelError;
 }
 
 /** Where a node's traffic rules are kept. One writer at a time. */
@@ -13,7 +16,8 @@ export interface TrafficBackend extends AsyncDisposable {
   readonly mode: TrafficMode;
   /**
    * Makes the kernel's rules those of `rules`: reads, compares as ordered lists, writes what differs, atomically per
-   * table, nothing when equal. Rules of other programs are never touched. Throws FlannelError.
+   * table, nothing when equal. Rules of other programs are never touched. Families are independent of each
+   * other. Throws FlannelError when nothing could be mended.
    */
   ensure(rules: RuleSet, signal?: AbortSignal): Promise<Ensured>;
   /** Removes everything that `ensure` may have written and nothing else; says what there was. */
