@@ -65,6 +65,11 @@ export const FLAGS = {
 
   'ip-masq': boolean(RULES, false, 'masquerade traffic that leaves the pod network'),
   'ip-masq-fully-random-disable': boolean(RULES, false, 'masquerade without fully random source ports'),
+  'ip-masq-exclude': list(
+    RULES,
+    'CIDR[,CIDR]',
+    'do not masquerade what pods send there; may be given several times',
+  ),
   'iptables-resync': integer(
     RULES,
     { fallback: 5, min: 1, max: 86_400 },

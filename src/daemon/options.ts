@@ -2,6 +2,7 @@ import { ConfigError } from '#base/errors.ts';
 import { checkChoice, publicAddress } from '#host/external-interface.ts';
 import { FAMILIES } from '#net/family.ts';
 import type { FlagValues } from './flag-table.ts';
+import { masqueradeExclude } from './masquerade-exclude.ts';
 
 /** What the agent runs with. */
 export interface AgentOptions {
@@ -27,6 +28,7 @@ export function checkOptions({ flags }: AgentOptions): void {
     if (flags[name] === '') throw new ConfigError(`--${name}`, 'is empty; it takes the path of a file');
   }
   txChecksum(flags);
+  masqueradeExclude(flags);
   checkChoice({ ifaceRegex: flags['iface-regex'], canReach: flags['iface-can-reach'] });
   for (const family of FAMILIES) {
     const name = PUBLIC_IP[family];

@@ -132,7 +132,8 @@ export class Serving {
   async #rules(): Promise<void> {
     const { reporter, stack, options, stop } = this.#parts;
     const onResult = (error: string | undefined) => reporter.rules(error);
-    const rules = startRules({ ...this.#parts, ...options, onResult });
+    const { links } = this.#backend;
+    const rules = startRules({ ...this.#parts, ...options, links, onResult });
     stack.use(rules.keeper);
     await settledOrAborted(rules.started, stop);
   }

@@ -46,11 +46,12 @@ export function jumpLine({ name, comment }: ChainPlace): string {
 
 // ! -s 10.244.0.0/16 -d 10.244.1.0/24 -m mark --mark 0x4000/0x4000 -m comment --comment "flanneld masq" -j RETURN
 function line({ match, action }: TrafficRule, comment: string, features: IptablesFeatures): string {
-  const { mark, source, destination } = match;
+  const { mark, source, destination, udpPort } = match;
   const hex = (value: number) => `0x${value.toString(16)}`;
   const words = [
     ...(source === undefined ? [] : [address('-s', source)]),
     ...(destination === undefined ? [] : [address('-d', destination)]),
+    ...(udpPort === undefined ? [] : [`-p udp -m udp --dport ${udpPort}`]),
     ...(mark === undefined
       ? []
       : [`-m mark --mark ${hex(mark.value)}${mark.mask === undefined ? '' : `/${hex(mark.mask)}`}`]),

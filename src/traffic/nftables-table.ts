@@ -58,11 +58,12 @@ function forwardChain(rules: readonly TrafficRule[]): Chain {
 
 // meta mark 0x00004000 ip saddr != 10.244.0.0/16 ip daddr 10.244.1.0/24 return
 function nftRule({ match, action }: TrafficRule): Rule {
-  const { mark, source, destination } = match;
+  const { mark, source, destination, udpPort } = match;
   return nft.rule([
     mark === undefined ? [] : nft.mark('==', mark.value, mark.mask),
     source === undefined ? [] : nft.saddr(operator(source), source.cidr),
     destination === undefined ? [] : nft.daddr(operator(destination), destination.cidr),
+    udpPort === undefined ? [] : nft.dport('udp', udpPort),
     actionPart(action),
   ]);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { Cidr } from '#net/cidr.ts';
+import { Ip } from '#net/ip.ts';
 import { FLANNEL_CHAINS, flannelChains } from './iptables-chain.ts';
 import { flannelTables } from './nftables-table.ts';
 import { rulesFor, trafficRules, type TrafficOptions } from './rules.ts';
@@ -50,6 +51,43 @@ describe('rules', () => {
       forward: false,
     }).map((line) => /-j (\w+)/.exec(line)?.[1]);
     expect(actions).toEqual([...Array<string>(7).fill('RETURN'), ...Array<string>(4).fill('MASQUERADE')]);
+  });
+
+  test('excluded networks stand before what is masqueraded, by family, and change nothing else', () => {
+    const exclude = ['10.0.0.0/8', 'fd00::/8', '192.168.50.11/32', '0.0.0.0/0'].map((text) =>
+      Cidr.parse(text),
+    );
+    const [plain, given] = [lines(), lines({ exclude })];
+    const added = given.filter((line) => !plain.includes(line));
+    const tail = '-m comment --comment "flanneld masq" -j RETURN';
+    expect(added).toEqual([
+      `FLANNEL-POSTRTG -s 10.244.0.0/16 -d 10.0.0.0/8 ${tail}`,
+      `FLANNEL-POSTRTG -s 10.244.0.0/16 -d 192.168.50.11/32 ${tail}`,
+      `FLANNEL-POSTRTG -s 10.244.0.0/16 ${tail}`,
+    ]);
+    expect(given.filter((line) => !added.includes(line))).toEqual(plain);
+    const at = given.indexOf(added[0] ?? '');
+    expect(given[at - 1]).toBe('FLANNEL-POSTRTG ! -s 10.244.0.0/16 -d 10.244.1.0/24 ' + tail);
+    expect(given[at + added.length]).toContain('MASQUERADE');
+  });
+
+  test('the overlay has a rule of its own only where its packets could be taken for those of pods', () => {
+    const families = (source: string) => [
+      {
+        network: [Cidr.parse('10.0.0.0/8')],
+        subnet: Cidr.parse('10.244.1.0/24'),
+        overlay: { source: Ip.parse(source), port: 8472 },
+      },
+    ];
+    const [outside, within] = [
+      lines({ families: families('192.168.50.11') }),
+      lines({ families: families('10.1.2.3') }),
+    ];
+    const rule =
+      'FLANNEL-POSTRTG -s 10.1.2.3/32 -p udp -m udp --dport 8472 -m comment --comment "flanneld masq" -j RETURN';
+    expect(outside).not.toContain(rule);
+    expect(within.filter((line) => line !== rule)).toEqual(outside);
+    expect(within.indexOf(rule)).toBeLessThan(within.findIndex((line) => line.includes('MASQUERADE')));
   });
 
   test('a network of the other family is refused', () => {

@@ -1,6 +1,7 @@
 import { FlannelError } from '#base/errors.ts';
 import { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
+import type { Ip } from '#net/ip.ts';
 
 /** Which of the kernel's two rule tools is written to. */
 export type TrafficMode = 'nftables' | 'iptables';
@@ -17,6 +18,8 @@ export interface RuleMatch {
   readonly mark?: { readonly value: number; readonly mask?: number };
   readonly source?: AddressMatch;
   readonly destination?: AddressMatch;
+  /** Destination port of UDP. */
+  readonly udpPort?: number;
 }
 
 export type RuleAction = 'accept' | 'return' | 'masquerade' | 'masquerade fully-random';
@@ -50,6 +53,8 @@ export interface TrafficOptions {
   readonly forward: boolean;
   /** False with `--ip-masq-fully-random-disable`. */
   readonly randomFully: boolean;
+  /** `--ip-masq-exclude`: networks of either family that see the pods' own addresses. */
+  readonly exclude?: readonly Cidr[];
 }
 
 export interface FamilyNetwork {
@@ -57,6 +62,8 @@ export interface FamilyNetwork {
   readonly network: readonly Cidr[];
   /** This node's part of it; host bits are ignored. */
   readonly subnet: Cidr;
+  /** Where this node's own outer packets come from and the UDP port that they go to. */
+  readonly overlay?: { readonly source: Ip; readonly port: number };
 }
 
 /** kube-proxy marks what it will masquerade by itself; doing it twice breaks checksums on some kernels. */
@@ -66,7 +73,7 @@ const MULTICAST: Readonly<Record<Family, string>> = { ipv4: '224.0.0.0/4', ipv6:
 /** The rules for a node, in the order of evaluation (wire contract, section 6). Pure. */
 export function trafficRules(options: TrafficOptions): RuleSet {
   return {
-    families: options.families.map(({ network, subnet }) => {
+    families: options.families.map(({ network, subnet, overlay }) => {
       const family = subnet.family;
       const networks = network.map((cidr) => cidr.network());
       if (networks.some((cidr) => cidr.family !== family)) {
@@ -75,7 +82,7 @@ export function trafficRules(options: TrafficOptions): RuleSet {
       return {
         family,
         ...(options.ipMasq
-          ? { postrouting: masqueradeRules(networks, subnet.network(), options.randomFully) }
+          ? { postrouting: masqueradeRules({ ...options, networks, subnet: subnet.network(), overlay }) }
           : {}),
         ...(options.forward ? { forward: forwardRules(networks) } : {}),
       };
@@ -83,8 +90,17 @@ export function trafficRules(options: TrafficOptions): RuleSet {
   };
 }
 
-function masqueradeRules(networks: readonly Cidr[], subnet: Cidr, fullyRandom: boolean): TrafficRule[] {
-  const masquerade: RuleAction = fullyRandom ? 'masquerade fully-random' : 'masquerade';
+interface MasqueradeParts {
+  readonly networks: readonly Cidr[];
+  readonly subnet: Cidr;
+  readonly randomFully: boolean;
+  readonly exclude?: readonly Cidr[];
+  readonly overlay: FamilyNetwork['overlay'];
+}
+
+function masqueradeRules(parts: MasqueradeParts): TrafficRule[] {
+  const { networks, subnet } = parts;
+  const masquerade: RuleAction = parts.randomFully ? 'masquerade fully-random' : 'masquerade';
   const multicast = Cidr.parse(MULTICAST[subnet.family]);
   const rule = (source: AddressMatch, destination: AddressMatch, action: RuleAction): TrafficRule => ({
     match: { source, destination },
@@ -98,6 +114,7 @@ function masqueradeRules(networks: readonly Cidr[], subnet: Cidr, fullyRandom: b
       action: 'return',
       only: 'iptables',
     },
+    ...overlayRules(parts),
     // Inside the pod network addresses are kept.
     ...networks.flatMap((network) => [
       rule(inside(subnet), inside(network), 'return'),
@@ -109,11 +126,36 @@ function masqueradeRules(networks: readonly Cidr[], subnet: Cidr, fullyRandom: b
       { ...rule(outside(subnet), inside(network), 'return'), only: 'nftables' },
       { ...rule(outside(network), inside(subnet), 'return'), only: 'iptables' },
     ]),
+    ...excludeRules(parts),
     // From a pod to the outside world.
     ...networks.map((network) => rule(inside(network), outside(multicast), masquerade)),
     // From the node itself to a pod elsewhere, when the chosen source is no pod address.
     ...networks.map((network) => rule(outside(network), inside(network), masquerade)),
   ];
+}
+
+/**
+ * The overlay's own packets: a node whose address lies in the pod network would take them for a pod's. Translated outer packets
+ * get wrong checksums on some kernels, and a source that is not ours. Elsewhere no rule can meet them, and none is made.
+ */
+function overlayRules({ networks, overlay }: MasqueradeParts): TrafficRule[] {
+  if (overlay === undefined || !networks.some((network) => network.contains(overlay.source))) return [];
+  const { source, port } = overlay;
+  const match = { source: inside(new Cidr(source, source.bits)), udpPort: port };
+  return [{ match, action: 'return' }];
+}
+
+/** From a pod to where its own address is to be seen. */
+function excludeRules({ networks, subnet, exclude = [] }: MasqueradeParts): TrafficRule[] {
+  const destinations = exclude.filter(({ family }) => family === subnet.family);
+  return networks.flatMap((network) =>
+    destinations.map((cidr): TrafficRule => {
+      const source = inside(network);
+      // iptables does not show a match of everything.
+      const match = cidr.length === 0 ? { source } : { source, destination: inside(cidr.network()) };
+      return { match, action: 'return' };
+    }),
+  );
 }
 
 function forwardRules(networks: readonly Cidr[]): TrafficRule[] {

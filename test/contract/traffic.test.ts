@@ -1,14 +1,34 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { Cidr } from '#net/cidr.ts';
+import { Ip } from '#net/ip.ts';
 import { createTraffic } from '#traffic/create.ts';
 import { FakeTraffic } from '#traffic/fake.ts';
 import type { TrafficBackend } from '#traffic/port.ts';
-import { trafficRules, type TrafficOptions } from '#traffic/rules.ts';
+import { trafficRules, type FamilyNetwork, type TrafficOptions } from '#traffic/rules.ts';
 import { describeInNetns, must } from '../support/netns.ts';
 
 const V4 = { network: [Cidr.parse('10.244.0.0/16')], subnet: Cidr.parse('10.244.1.0/24') };
 const V6 = { network: [Cidr.parse('2001:cafe:42::/56')], subnet: Cidr.parse('2001:cafe:42:1::/64') };
+
+/** Networks that tools print in forms of their own. */
+const EXCLUDE = [
+  '10.0.0.0/8',
+  '192.0.2.128/25',
+  '198.51.100.7/32',
+  '0.0.0.0/0',
+  'fd00::/8',
+  '64:ff9b::/96',
+  '::ffff:0:0/96',
+  '::/0',
+  '::/96',
+  '2001:db8::1/128',
+  '2001:db8:0:1:1:1:1:1/128',
+].map((text) => Cidr.parse(text));
+
+function overlaid(family: FamilyNetwork, source: string): FamilyNetwork {
+  return { ...family, overlay: { source: Ip.parse(source), port: 8472 } };
+}
 
 function rules(options: Partial<TrafficOptions> = {}) {
   return trafficRules({ families: [V4, V6], ipMasq: true, forward: true, randomFully: true, ...options });
@@ -66,6 +86,8 @@ function contract(harness: Harness): void {
       rules({ ipMasq: false }),
       rules({ forward: false }),
       rules({ randomFully: false }),
+      rules({ exclude: EXCLUDE }),
+      rules({ families: [overlaid(V4, '10.244.200.1'), overlaid(V6, '2001:cafe:42:2::1')] }),
       rules({ families: [V4] }),
       rules({ families: [V6] }),
     ];
