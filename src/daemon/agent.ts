@@ -3,17 +3,20 @@ import { describe, FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { ExternalInterface } from '#backend/backend.ts';
 import { checkBackend } from '#backend/create.ts';
+import type { Ip } from '#net/ip.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
+import type { PerFamily } from '#subnet/lease.ts';
 import type { OwnRecord } from '#subnet/manager.ts';
+import { openEtcdStore } from './etcd-store.ts';
 import { findExternalInterface } from './external.ts';
 import type { Readiness } from './health.ts';
 import type { AgentOptions } from './options.ts';
 import { Reporter } from './reporter.ts';
 import { keepReservations } from './reservations.ts';
-import { runFile, Serving } from './serving.ts';
+import { draftAttributes, runFile, Serving } from './serving.ts';
 import { StatusFile } from './status-file.ts';
-import { openStore, readNetworkConfig } from './store.ts';
+import { openStore } from './store.ts';
 
 export interface AgentContext {
   readonly options: AgentOptions;
@@ -62,8 +65,6 @@ export class Agent {
 
   async #run(signal: AbortSignal): Promise<void> {
     const { options, log } = this.#context;
-    const config = await readNetworkConfig(options.flags['net-config-path'], log);
-    for (const warning of checkBackend(config)) log.warn(warning);
     await using stack = new AsyncDisposableStack();
     const reporter = this.#reporter;
     const timer = setInterval(() => reporter.tick(), TICK);
@@ -76,14 +77,22 @@ export class Agent {
     const startOver = (reason: string) => restart.abort(new StartOver(reason));
     const onOwnChange = (record: OwnRecord) =>
       startOver(`the subnet is now ${Object.values(record.subnets).join(', ')}`);
-    reporter.waiting('waiting for the API server');
-    const manager = await openStore({ ...this.#context, signal: stop, onOwnChange, onWait });
+    const rtnetlink = stack.use(Rtnetlink.open());
+    const context = { ...this.#context, signal: stop, onOwnChange, onWait };
+    const { config, manager } = options.flags['kube-subnet-mgr']
+      ? await openStore(context)
+      : await openEtcdStore({
+          ...context,
+          findExternal: (known) => this.#external(known, { annotated: {}, rtnetlink, signal: stop }),
+          draft: (parts) => draftAttributes({ ...this.#context, ...parts, rtnetlink }),
+          onConfigChange: () => startOver('the configuration in etcd has changed'),
+        });
+    for (const warning of checkBackend(config)) log.warn(warning);
     reporter.follow(manager);
-    reporter.waiting(`waiting for the Node of this node and its podCIDR`);
+    reporter.waiting('waiting for the subnet of this node');
     const own = await manager.own(config, stop);
     log.info('this node', { node: own.name, ...own.subnets });
-    const rtnetlink = stack.use(Rtnetlink.open());
-    const external = await this.#external(config, { own, rtnetlink, signal: stop });
+    const external = await this.#external(config, { annotated: own.publicIp, rtnetlink, signal: stop });
     const found = { config, manager, own, external, rtnetlink };
     await new Serving({ ...this.#context, ...found, reporter, stop, stack, startOver }).run();
     if (restart.signal.aborted && !signal.aborted) throw restart.signal.reason;
@@ -91,7 +100,7 @@ export class Agent {
 
   #external(
     config: NetworkConfig,
-    parts: { own: OwnRecord; rtnetlink: Rtnetlink; signal: AbortSignal },
+    parts: { annotated: PerFamily<Ip>; rtnetlink: Rtnetlink; signal: AbortSignal },
   ): Promise<ExternalInterface> {
     const { options, clock, log } = this.#context;
     const { flags } = options;
@@ -104,7 +113,7 @@ export class Agent {
         canReach: flags['iface-can-reach'],
       },
       publicIp: { ipv4: flags['public-ip'], ipv6: flags['public-ipv6'] },
-      annotated: parts.own.publicIp,
+      annotated: parts.annotated,
       clock,
       log,
       signal: parts.signal,

@@ -29,7 +29,7 @@ const NET = 'Interface and address';
 const RULES = 'Traffic rules';
 const FILES = 'Files';
 const HEALTH = 'Health and log';
-const ETCD = 'etcd (accepted; the etcd subnet manager is not in this version)';
+const ETCD = 'etcd';
 
 export const FLAGS = {
   'kube-subnet-mgr': boolean(KUBE, false, 'take subnets from the Kubernetes API, not from etcd'),

@@ -145,7 +145,20 @@ test('what flags say together', () => {
   const check = (...args: readonly string[]) => checkOptions({ flags: values(args), env: {} });
   check('--kube-subnet-mgr');
   check('--kube-subnet-mgr', '--public-ip=1.2.3.4', '--public-ipv6=fd00::1', '--iface-can-reach=1.1.1.1');
-  expect(() => check()).toThrow('--kube-subnet-mgr: is off');
+  check();
+  check('--etcd-endpoints=https://10.0.0.1:2379, http://[fd00::1]:2379/');
+  for (const [arg, words] of [
+    ['--etcd-endpoints=', '--etcd-endpoints: "" is not an address of etcd'],
+    ['--etcd-endpoints=ftp://a', '--etcd-endpoints: "ftp://a" is not'],
+    ['--etcd-endpoints=http://u:secret@a:1', '--etcd-endpoints: holds a user or password'],
+    ['--etcd-keyfile=/k', '--etcd-certfile: is missing'],
+    ['--etcd-certfile=/c', '--etcd-keyfile: is missing'],
+    ['--etcd-prefix=a', '--etcd-prefix: "a" does not begin with a slash'],
+  ] as const) {
+    expect(() => check(arg)).toThrow(words);
+    expect(() => check(arg)).not.toThrow('secret');
+    check('--kube-subnet-mgr', arg);
+  }
   expect(() => check('--kube-subnet-mgr', '--subnet-file=')).toThrow('--subnet-file: is empty');
   expect(() => check('--kube-subnet-mgr', '--net-config-path=')).toThrow('--net-config-path: is empty');
   expect(() => check('--kube-subnet-mgr', '--public-ip=fd00::1')).toThrow('--public-ip: "fd00::1" is not');

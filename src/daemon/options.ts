@@ -1,6 +1,7 @@
 import { ConfigError } from '#base/errors.ts';
 import { checkChoice, publicAddress } from '#host/external-interface.ts';
 import { FAMILIES } from '#net/family.ts';
+import { etcdConfig } from './etcd-store.ts';
 import type { FlagValues } from './flag-table.ts';
 import { masqueradeExclude } from './masquerade-exclude.ts';
 
@@ -15,15 +16,7 @@ export const PUBLIC_IP = { ipv4: 'public-ip', ipv6: 'public-ipv6' } as const;
 
 /** Checks what the syntax of flags does not say, before anything is waited for. Throws ConfigError. */
 export function checkOptions({ flags }: AgentOptions): void {
-  if (!flags['kube-subnet-mgr']) {
-    throw new ConfigError(
-      '--kube-subnet-mgr',
-      'is off, and the etcd subnet manager is not built into this version',
-      {
-        cure: 'Start with --kube-subnet-mgr',
-      },
-    );
-  }
+  if (!flags['kube-subnet-mgr']) etcdConfig(flags);
   for (const name of ['subnet-file', 'net-config-path'] as const) {
     if (flags[name] === '') throw new ConfigError(`--${name}`, 'is empty; it takes the path of a file');
   }

@@ -1,7 +1,7 @@
 import { join, dirname } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { Backend, ExternalInterface } from '#backend/backend.ts';
+import type { Backend, BackendContext, ExternalInterface } from '#backend/backend.ts';
 import { createBackend } from '#backend/create.ts';
 import { FileDirectRoutes } from '#host/direct-routes.ts';
 import { NetlinkKernel } from '#host/netlink-kernel.ts';
@@ -10,7 +10,7 @@ import type { HostPlan } from '#host/plan.ts';
 import { planOf, Reconciler } from '#host/reconcile.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
-import type { LeaseEvent, OwnRecord, SubnetManager } from '#subnet/manager.ts';
+import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '#subnet/manager.ts';
 import { setUpDevices } from './devices.ts';
 import { ExternalWatch } from './external-watch.ts';
 import { isOnLink } from './external.ts';
@@ -55,6 +55,30 @@ export function runFile(options: AgentOptions, name: string): string {
   return join(dirname(options.flags['subnet-file']), name);
 }
 
+type BackendParts = Pick<
+  ServingParts,
+  'options' | 'config' | 'external' | 'own' | 'rtnetlink' | 'randomBytes'
+>;
+
+function backendContext(parts: BackendParts): BackendContext {
+  const { rtnetlink, external, randomBytes, config, own } = parts;
+  return {
+    config,
+    txChecksum: txChecksum(parts.options.flags),
+    external,
+    own,
+    liveMac: (name) => rtnetlink.link(name)?.mac,
+    randomMac: () => randomBytes(6),
+    isOnLink: (ip) => isOnLink(rtnetlink, external.name, ip),
+  };
+}
+
+/** What a node with this subnet would tell its peers. */
+export function draftAttributes(parts: BackendParts): OwnAttributes {
+  const { type, backendData } = createBackend(backendContext(parts));
+  return { backendType: type, publicIp: parts.external.publicIps, backendData };
+}
+
 /** One run with one subnet on one external interface: device, lease, rules, peers, in this order. */
 export class Serving {
   readonly #parts: ServingParts;
@@ -67,17 +91,9 @@ export class Serving {
   #programmed = false;
 
   constructor(parts: ServingParts) {
-    const { options, log, own, rtnetlink, external, reporter } = parts;
+    const { options, log, own, rtnetlink, reporter } = parts;
     this.#parts = parts;
-    this.#backend = createBackend({
-      config: parts.config,
-      external,
-      own,
-      liveMac: (name) => rtnetlink.link(name)?.mac,
-      txChecksum: txChecksum(options.flags),
-      randomMac: () => parts.randomBytes(6),
-      isOnLink: (ip) => isOnLink(rtnetlink, external.name, ip),
-    });
+    this.#backend = createBackend(backendContext(parts));
     this.#peers = new Peers(this.#backend, log, relax);
     this.#reconciler = new Reconciler({
       kernel: parts.stack.use(new NetlinkKernel(rtnetlink)),

@@ -22,7 +22,7 @@ export interface StoreContext {
 }
 
 /** Reads and checks the network configuration; warnings go to the log. */
-export async function readNetworkConfig(path: string, log: Logger): Promise<NetworkConfig> {
+async function readNetworkConfig(path: string, log: Logger): Promise<NetworkConfig> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -38,9 +38,13 @@ export async function readNetworkConfig(path: string, log: Logger): Promise<Netw
 }
 
 /** The Kubernetes subnet manager for this node. Waits for the API when only it can tell the node's name. */
-export async function openStore(context: StoreContext): Promise<SubnetManager> {
+export async function openStore(
+  context: StoreContext,
+): Promise<{ readonly config: NetworkConfig; readonly manager: SubnetManager }> {
   const { options, log, clock, random } = context;
   const { flags, env } = options;
+  const network = await readNetworkConfig(flags['net-config-path'], log);
+  context.onWait('waiting for the API server');
   const config = await loadKubeConfig({
     kubeconfigFile: flags['kubeconfig-file'],
     apiUrl: flags['kube-api-url'],
@@ -49,7 +53,7 @@ export async function openStore(context: StoreContext): Promise<SubnetManager> {
   log.info('Kubernetes API', { server: config.server, from: config.source });
   const client = createKubeClient(config, { clock, random });
   const nodeName = await nodeNameWithRetry(client, context);
-  return createKubeManager({
+  const manager = createKubeManager({
     client,
     nodeName,
     prefix: flags['kube-annotation-prefix'],
@@ -60,6 +64,7 @@ export async function openStore(context: StoreContext): Promise<SubnetManager> {
     onOwnChange: context.onOwnChange,
     onWait: context.onWait,
   });
+  return { config: network, manager };
 }
 
 async function nodeNameWithRetry(client: KubeClient, context: StoreContext): Promise<string> {
