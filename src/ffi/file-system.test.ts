@@ -156,7 +156,7 @@ describe('folders', () => {
   test('list every name, also when they do not fit one call', () => {
     const path = join(dir, 'many');
     mkdirSync(path);
-    const names = Array.from({ length: 2500 }, (_, i) => `${i}-${'ä'.repeat(i % 100)}`);
+    const names = Array.from({ length: 600 }, (_, i) => `${i}-${'ä'.repeat(i % 100)}`);
     for (const name of names) writeFileSync(join(path, name), '');
     expect(readDirectory(path).sort()).toEqual(names.sort());
     expect(errnoOf(() => readDirectory(join(path, 'none')))).toBe(ERRNO.ENOENT);
