@@ -42,6 +42,15 @@ export class FakeKernel implements KernelPort {
     return link;
   }
 
+  /** Somebody else's change of a link. */
+  changeLink(name: string, change: Partial<HostLink>): void {
+    const link = this.#links.get(name);
+    if (link === undefined) throw new ErrnoError(`change ${name}`, ERRNO.ENODEV);
+    this.#links.delete(name);
+    const changed = { ...link, ...change };
+    this.#links.set(changed.name, changed);
+  }
+
   /** Somebody else's route. */
   addRoute(route: HostRoute): void {
     this.#routes.push(route);
@@ -104,7 +113,8 @@ export class FakeKernel implements KernelPort {
         const link = this.#links.get(op.name);
         if (link === undefined) return 'ENODEV';
         const { mtu = link.mtu, mac = link.mac, up = link.up } = op;
-        this.#links.set(op.name, { ...link, mtu, mac, up });
+        const master = op.leave === true ? undefined : link.master;
+        this.#links.set(op.name, { ...link, mtu, mac, up, master });
         return undefined;
       }
       case 'set-tx-checksum':

@@ -14,6 +14,8 @@ export interface HostLink {
   readonly mtu: number;
   readonly mac: Mac | undefined;
   readonly up: boolean;
+  /** Index of the bridge, bond or VRF that it is part of. */
+  readonly master?: number | undefined;
   readonly vxlan: VxlanState | undefined;
 }
 
@@ -21,6 +23,8 @@ export interface VxlanState {
   readonly vni: number;
   readonly port: number;
   readonly local: Ip | undefined;
+  /** Where packets go that no FDB entry knows; ours has none. */
+  readonly remote?: Ip | undefined;
   /** Index of the device below; undefined when there is none. */
   readonly parent: number | undefined;
   readonly learning: boolean;
@@ -69,6 +73,8 @@ export type KernelOp =
       readonly mtu?: number;
       readonly mac?: Mac;
       readonly up?: true;
+      /** Out of the bridge, bond or VRF that it is part of. */
+      readonly leave?: true;
     }
   | { readonly op: 'set-tx-checksum'; readonly name: string; readonly on: boolean }
   | { readonly op: 'add-address'; readonly link: string; readonly cidr: Cidr }

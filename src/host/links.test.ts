@@ -62,7 +62,12 @@ test('a device that cannot be changed is made anew, whatever else is wrong with 
 
 test('stale devices are VXLAN devices with names that only Flannel gives', () => {
   const { device } = live();
-  const named = (name: string, kind: string | undefined = 'vxlan'): HostLink => ({ ...device, name, kind });
+  const named = (name: string, kind: string | undefined = 'vxlan'): HostLink => ({
+    ...device,
+    mac: testMac(9),
+    name,
+    kind,
+  });
   const links = [
     named('flannel.1'),
     named('flannel.2'),
@@ -74,4 +79,26 @@ test('stale devices are VXLAN devices with names that only Flannel gives', () =>
   ];
   expect(staleLinks([testLink()], links)).toEqual(['flannel.2', 'flannel-v6.1']);
   expect(staleLinks([], links)).toEqual(['flannel.1', 'flannel.2', 'flannel-v6.1']);
+});
+
+test('a device of ours that somebody renamed holds the VNI: it is stale, one with another MAC is not ours', () => {
+  const { device } = live();
+  const renamed = { ...device, name: 'mine0' };
+  expect(staleLinks([testLink()], [renamed, { ...renamed, name: 'theirs', mac: testMac(9) }])).toEqual([
+    'mine0',
+  ]);
+  expect(staleLinks([testLink({ port: 4789 })], [renamed])).toEqual([]);
+});
+
+test('a device in a bridge is taken out, one with a default destination is made anew', () => {
+  const { device, parent } = live();
+  const { ops, found } = linkDifference(testLink(), { ...device, master: 9 }, parent);
+  expect(ops).toEqual([{ op: 'set-link', name: 'flannel.1', leave: true }]);
+  expect(found).toEqual(['link flannel.1 is part of another device']);
+  const remote = testLink().local;
+  const bent = { ...device, vxlan: device.vxlan && { ...device.vxlan, remote } };
+  expect(linkDifference(testLink(), bent, parent)).toMatchObject({
+    found: [`link flannel.1 has default destination ${remote}`],
+    created: true,
+  });
 });

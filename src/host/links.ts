@@ -27,7 +27,7 @@ export function linkDifference(
     return { ops, found: [`link ${wanted.name} has ${wrong.join(', ')}`], created: true };
   }
   const found: string[] = [];
-  const change: { mtu?: number; mac?: VxlanLink['mac']; up?: true } = {};
+  const change: { mtu?: number; mac?: VxlanLink['mac']; up?: true; leave?: true } = {};
   if (live.mtu !== wanted.mtu) {
     change.mtu = wanted.mtu;
     found.push(`link ${wanted.name} has MTU ${live.mtu}, not ${wanted.mtu}`);
@@ -35,6 +35,10 @@ export function linkDifference(
   if (!wanted.mac.equals(live.mac)) {
     change.mac = wanted.mac;
     found.push(`link ${wanted.name} has MAC ${live.mac ?? 'none'}, not ${wanted.mac}`);
+  }
+  if (live.master !== undefined) {
+    change.leave = true;
+    found.push(`link ${wanted.name} is part of another device`);
   }
   if (!live.up) {
     change.up = true;
@@ -56,16 +60,29 @@ function incompatibilities(wanted: VxlanLink, live: HostLink, parent: HostLink |
   if (vxlan.local === undefined || !vxlan.local.equals(wanted.local)) {
     wrong.push(`local ${vxlan.local ?? 'any'}, not ${wanted.local}`);
   }
+  if (vxlan.remote !== undefined) wrong.push(`default destination ${vxlan.remote}`);
   if (parent !== undefined && vxlan.parent !== parent.index) wrong.push(`another parent than ${parent.name}`);
   if (vxlan.learning !== wanted.learning) wrong.push(`learning ${vxlan.learning ? 'on' : 'off'}`);
   if (vxlan.gbp !== wanted.gbp) wrong.push(`gbp ${vxlan.gbp ? 'on' : 'off'}`);
   return wrong;
 }
 
-/** Our devices of an earlier configuration. */
+/** Our devices of an earlier configuration, and those of this one that somebody gave another name: they hold the VNI. */
 export function staleLinks(wanted: readonly VxlanLink[], live: readonly HostLink[]): readonly string[] {
   const names = new Set(wanted.map((link) => link.name));
   return live
-    .filter((link) => link.kind === 'vxlan' && OURS.test(link.name) && !names.has(link.name))
+    .filter((link) => !names.has(link.name))
+    .filter((link) => (link.kind === 'vxlan' && OURS.test(link.name)) || isRenamed(wanted, link))
     .map((link) => link.name);
+}
+
+/** VNI, port and family make a VXLAN device unique in its namespace; the MAC, chosen by chance, says that it is ours. */
+function isRenamed(wanted: readonly VxlanLink[], { vxlan, mac }: HostLink): boolean {
+  return wanted.some(
+    (link) =>
+      vxlan?.vni === link.vni &&
+      vxlan.port === link.port &&
+      vxlan.local?.family === link.local.family &&
+      link.mac.equals(mac),
+  );
 }

@@ -5,7 +5,7 @@ import { NetlinkError, type NetlinkRequest } from '#netlink/message.ts';
 import { Ethtool } from '#genetlink/ethtool/client.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 import { NUD, RTN, RTPROT, RT_TABLE } from '#rtnetlink/constants.ts';
-import type { Link, NewLinkKind } from '#rtnetlink/link.ts';
+import type { NewLinkKind } from '#rtnetlink/link.ts';
 import {
   addAddress,
   addFdb,
@@ -19,6 +19,7 @@ import {
   newLink,
   setLink,
 } from '#rtnetlink/requests.ts';
+import { hostLink } from './host-link.ts';
 import type {
   HostAddress,
   HostFdb,
@@ -29,6 +30,7 @@ import type {
   KernelPort,
 } from './kernel.ts';
 import { BLACKHOLE_PRIORITY, type Entry, type RouteEntry, type VxlanLink } from './plan.ts';
+import { explainRefusal } from './refusal.ts';
 import { setLinkSysctl } from './sysctl.ts';
 
 /** IP6_RT_PRIO_USER (`linux/ipv6_route.h`): what a route without a priority gets. */
@@ -118,7 +120,7 @@ export class NetlinkKernel implements KernelPort, Disposable {
         if (request === undefined) results.push(gone(op.op));
         else this.links();
       }
-      if (op.op === 'create-vxlan') results.push(explain(results.pop(), op.link));
+      if (op.op === 'create-vxlan') results.push(explainRefusal(results.pop(), op.link, () => this.links()));
     }
     flush();
     for (const [at, op] of ops.entries())
@@ -168,7 +170,8 @@ export class NetlinkKernel implements KernelPort, Disposable {
       case 'set-link': {
         const link = this.#index(op.name);
         const { mtu, mac, up } = op;
-        return link === undefined ? undefined : setLink(link, { mtu, mac, up });
+        const master = op.leave === true ? 0 : undefined;
+        return link === undefined ? undefined : setLink(link, { mtu, mac, up, master });
       }
       case 'set-tx-checksum':
         return undefined;
@@ -244,41 +247,4 @@ function vxlanSpec(
 ): { name: string; mtu: number; mac: VxlanLink['mac']; kind: NewLinkKind } {
   const { name, mtu, mac, vni, port, local, learning, gbp } = link;
   return { name, mtu, mac, kind: { type: 'vxlan', vni, port, local, parent, learning, gbp } };
-}
-
-function hostLink(link: Link): HostLink {
-  const { index, name, mtu, mac, up, kind } = link;
-  const vxlan =
-    kind?.type === 'vxlan'
-      ? {
-          vni: kind.vni,
-          port: kind.port,
-          local: kind.local,
-          parent: kind.parent,
-          learning: kind.learning,
-          gbp: kind.gbp === true,
-        }
-      : undefined;
-  return { index, name, mtu, mac, up, vxlan, kind: kind?.type === 'other' ? kind.name : kind?.type };
-}
-
-/** Says what an operator can do when a VXLAN device cannot be made. */
-function explain(error: ErrnoError | undefined, link: VxlanLink): ErrnoError | undefined {
-  if (!(error instanceof NetlinkError)) return error;
-  const ack = { message: error.extack, offset: error.badOffset };
-  const again = (cure: string) =>
-    new NetlinkError(`create vxlan link ${link.name}`, error.errno, ack, { cure });
-  if (hasErrno(error, 'EOPNOTSUPP')) return again('Load the kernel module: modprobe vxlan');
-  if (hasErrno(error, 'EPERM')) return again('Run as root or with CAP_NET_ADMIN');
-  if (hasErrno(error, 'EADDRINUSE')) {
-    return again(
-      `UDP port ${link.port} is taken: see "ss -lunp" and "ip -d link show type vxlan", or set Backend.Port`,
-    );
-  }
-  if (hasErrno(error, 'EEXIST')) {
-    return again(
-      `Another device holds VNI ${link.vni}: see "ip -d link show type vxlan", remove it or set Backend.VNI`,
-    );
-  }
-  return error;
 }

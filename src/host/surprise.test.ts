@@ -21,6 +21,15 @@ const PLAN = testPlan(testPeer(2));
 const say = (notification: RtNotification) =>
   surprise(notification, { plan: PLAN, nameOf: (index) => NAMES.get(index) });
 
+const VXLAN = {
+  type: 'vxlan',
+  vni: 1,
+  port: 8472,
+  local: testLink().local,
+  parent: 2,
+  learning: false,
+} as const;
+
 type Action = 'new' | 'delete';
 
 function link(change: Partial<Link>, action: Action = 'new'): RtNotification {
@@ -41,7 +50,7 @@ function link(change: Partial<Link>, action: Action = 'new'): RtNotification {
     alias: undefined,
     addrGenMode: undefined,
     promiscuity: 0,
-    kind: undefined,
+    kind: VXLAN,
     port: undefined,
   };
   return { type: 'link', action, link: { ...base, ...change } };
@@ -92,9 +101,13 @@ const OTHER = Mac.parse('02:00:00:00:00:99');
 const SURPRISES: readonly (readonly [string, RtNotification])[] = [
   ['link flannel.1 removed', link({}, 'delete')],
   ['link flannel.1 is down', link({ up: false })],
-  ['link flannel.1 has MTU 1400', link({ mtu: 1400 })],
-  [`link flannel.1 has MAC ${OTHER}`, link({ mac: OTHER })],
-  ['link flannel.1 has MAC none', link({ mac: undefined })],
+  ['link flannel.1 has MTU 1400, not 1450', link({ mtu: 1400 })],
+  [`link flannel.1 has MAC ${OTHER}, not ${testLink().mac}`, link({ mac: OTHER })],
+  [`link flannel.1 has MAC none, not ${testLink().mac}`, link({ mac: undefined })],
+  ['link flannel.1 has learning on', link({ kind: { ...VXLAN, learning: true } })],
+  ['link flannel.1 has parent cni0', link({ kind: { ...VXLAN, parent: 9 } })],
+  ['link flannel.1 has kind dummy, not vxlan', link({ kind: { type: 'dummy' } })],
+  ['link flannel.1 is part of another device', link({ master: 9 })],
   ['link flannel.1 is now called foo', link({ name: 'foo' })],
   ['external interface eth0 changed', link({ index: 2, name: 'eth0' })],
   ['external interface eth0 removed', link({ index: 2, name: 'eth0' }, 'delete')],

@@ -1,8 +1,11 @@
 import type { Family } from '#net/family.ts';
 import { IFA_F, IFLA_EVENT, NTF, NUD, RT_TABLE, RTN, RTPROT } from '#rtnetlink/constants.ts';
+import type { Link } from '#rtnetlink/link.ts';
 import type { RtNotification } from '#rtnetlink/notification.ts';
 import type { Route } from '#rtnetlink/route.ts';
 import { hasDefaultPriority } from './entries.ts';
+import { hostLink } from './host-link.ts';
+import { linkDifference } from './links.ts';
 import { BLACKHOLE_PRIORITY, entryKey, sameEntry, type Entry, type HostPlan } from './plan.ts';
 
 export interface SurpriseContext {
@@ -26,7 +29,7 @@ export function surprise(notification: RtNotification, context: SurpriseContext)
         context.plan.links.some(({ name }) => name === before)
       )
         return `link ${before} is now called ${link.name}`;
-      return linkSurprise(link, notification.action === 'delete', context.plan);
+      return linkSurprise(link, notification.action === 'delete', context);
     }
     case 'address': {
       const { address } = notification;
@@ -81,15 +84,7 @@ function routeSurprise(
   return action === 'new' && plan.entries.has(`r ${dst}`) ? `r ${dst} changed` : undefined;
 }
 
-interface SeenLink {
-  readonly name: string;
-  readonly mtu: number;
-  readonly up: boolean;
-  readonly event?: number | undefined;
-  readonly mac: { toString(): string } | undefined;
-}
-
-function linkSurprise(link: SeenLink, deleted: boolean, plan: HostPlan): string | undefined {
+function linkSurprise(link: Link, deleted: boolean, { plan, nameOf }: SurpriseContext): string | undefined {
   const wanted = plan.links.find(({ name }) => name === link.name);
   if (wanted === undefined) {
     // A parent that comes, goes or changes its state may have taken our devices along.
@@ -97,14 +92,13 @@ function linkSurprise(link: SeenLink, deleted: boolean, plan: HostPlan): string 
     return parent ? `external interface ${link.name} ${deleted ? 'removed' : 'changed'}` : undefined;
   }
   if (deleted) return `link ${link.name} removed`;
-  if (!link.up) return `link ${link.name} is down`;
   // It does not say which; our own change comes back as one, too.
   if (link.event === IFLA_EVENT.FEATURES && wanted.txChecksum !== undefined)
     return `features of ${link.name} changed`;
-  if (link.mtu !== wanted.mtu) return `link ${link.name} has MTU ${link.mtu}`;
-  if (link.mac?.toString() !== wanted.mac.toString())
-    return `link ${link.name} has MAC ${link.mac?.toString() ?? 'none'}`;
-  return undefined;
+  const live = hostLink(link);
+  const parent = live.vxlan?.parent === undefined ? undefined : nameOf(live.vxlan.parent);
+  if (parent !== undefined && parent !== wanted.parent) return `link ${link.name} has parent ${parent}`;
+  return linkDifference(wanted, live, undefined).found[0];
 }
 
 function parentSurprise(

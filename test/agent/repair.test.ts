@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { appendFileSync, rmSync } from 'node:fs';
-import type { AgentProcess } from '../support/agent-process.ts';
 import { AgentWorld, N2 } from '../support/agent-world.ts';
+import { repairEach, repairs, type Damage } from '../support/damages.ts';
 import { eventually, timeUntil } from '../support/eventually.ts';
 import { golden } from '../support/golden.ts';
 import { overlayState, rulesText } from '../support/kernel-text.ts';
@@ -17,8 +17,7 @@ const PEER = {
 };
 const OTHER_MAC = '02:00:00:00:00:99';
 
-/** Name, what somebody does to the node, and what the log must say of it. */
-const DAMAGES: readonly (readonly [string, readonly string[], string])[] = [
+const DAMAGES: readonly Damage[] = [
   ['link deleted', ['ip', 'link', 'delete', 'flannel.1'], 'link flannel.1 missing'],
   ['IPv6 link deleted', ['ip', 'link', 'delete', 'flannel-v6.1'], 'link flannel-v6.1 missing'],
   [
@@ -111,10 +110,6 @@ const DAMAGES: readonly (readonly [string, readonly string[], string])[] = [
   ['everything of nftables deleted', ['nft', 'flush', 'ruleset'], 'flannel-ipv4'],
 ];
 
-function repairs(agent: AgentProcess): string[] {
-  return agent.log.split('\n').filter((line) => /repaired|put back|written again/.test(line));
-}
-
 describeInNetns(
   import.meta.path,
   'what somebody damages is repaired within a second',
@@ -124,29 +119,8 @@ describeInNetns(
       world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
       world.addPeer('n2', PEER);
       await using agent = await world.startReady();
-      await Bun.sleep(100);
-      const sound = overlayState(DEVICES);
-      expect(sound['fdb-flannel-v6.1']).toContain('dst fd50::12');
-      for (const [name, argv, words] of DAMAGES) {
-        const before = repairs(agent).length;
-        must(argv);
-        const took = await timeUntil(
-          () => expect({ name, ...overlayState(DEVICES) }).toEqual({ name, ...sound }),
-          3000,
-        );
-        // Notifications of our own repair must not be taken for another damage.
-        await Bun.sleep(80);
-        const said = repairs(agent).slice(before);
-        expect({ name, lines: said.length, said: said.join('\n') }).toEqual({
-          name,
-          lines: 1,
-          said: expect.stringContaining(words),
-        });
-        if (took > 1000) throw new Error(`${name}: repaired only after ${Math.round(took)} ms`);
-        // Damages that follow each other closely are waited out longer and longer; these are independent.
-        await Bun.sleep(20);
-      }
-      expect(agent.count('ERROR')).toBe(0);
+      expect(overlayState(DEVICES)['fdb-flannel-v6.1']).toContain('dst fd50::12');
+      await repairEach(agent, DEVICES, DAMAGES);
     }, 60_000);
 
     test('the checksum offload, when it is asked for, and never otherwise', async () => {
