@@ -132,7 +132,8 @@ export class RulesKeeper implements AsyncDisposable {
   #noteChange(repaired: readonly string[]): number {
     const { traffic, log } = this.#options;
     if (!this.#started) {
-      log.info('traffic rules written', { mode: traffic.backend.mode });
+      const { mode, program } = traffic.backend;
+      log.info('traffic rules written', { mode, ...(program === undefined ? {} : { program }) });
       return 0;
     }
     const found = repaired.slice(0, 10).join('; ');

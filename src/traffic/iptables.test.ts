@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import { cureOf, FlannelError } from '#base/errors.ts';
 import { Cidr } from '#net/cidr.ts';
 import { childEnvironment, programRunner, type ProgramResult, type RunProgram } from './exec.ts';
-import { IptablesTraffic, isSince162 } from './iptables.ts';
+import { IptablesTraffic } from './iptables.ts';
+import { isSince162 } from './iptables-tool.ts';
 import { parseSave } from './iptables-save.ts';
 import { trafficRules } from './rules.ts';
 
@@ -88,7 +89,7 @@ describe('iptables', () => {
     const traffic = new IptablesTraffic(run);
     expect((await traffic.ensure(rules)).repaired).toContain('ip6tables filter FLANNEL-FWD');
     await traffic.ensure(rules);
-    const touched = calls.filter(({ argv }) => argv[0]?.startsWith('ip6'));
+    const touched = calls.filter(({ argv }) => /^ip6tables-(save|restore)$/.test(argv[0] ?? ''));
     expect(touched.map(({ argv }) => argv[0])).toEqual(['ip6tables-save', 'ip6tables-restore']);
     expect(touched[1]?.stdin).toBe(
       '*filter\n-D FORWARD -j FLANNEL-FWD\n-F FLANNEL-FWD\n-X FLANNEL-FWD\nCOMMIT\n',

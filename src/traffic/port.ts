@@ -14,6 +14,8 @@ export interface Ensured {
 /** Where a node's traffic rules are kept. One writer at a time. */
 export interface TrafficBackend extends AsyncDisposable {
   readonly mode: TrafficMode;
+  /** The program that writes the rules and why this one, for the log; known after the first call. */
+  readonly program?: string | undefined;
   /**
    * Makes the kernel's rules those of `rules`: reads, compares as ordered lists, writes what differs, atomically per
    * table, nothing when equal. Rules of other programs are never touched. Families are independent of each

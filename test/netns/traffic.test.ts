@@ -141,7 +141,9 @@ describe('hosts that cannot do it', () => {
       '#!/bin/sh\necho "Another app is currently holding the xtables lock." >&2\nexit 4\n',
     );
     must(['chmod', '+x', script]);
-    for (const name of ['iptables-save', 'iptables', 'ip6tables-save']) {
+    // None of this machine's own programs must be found.
+    const variants = ['iptables', 'ip6tables'].flatMap((name) => [`${name}-nft-save`, `${name}-legacy-save`]);
+    for (const name of ['iptables-save', 'iptables', 'ip6tables-save', ...variants]) {
       symlinkSync('/bin/true', `${directory.path}/${name}`);
     }
     const { backend } = createTraffic({ mode: 'iptables', env: { ...env, PATH: directory.path } });
