@@ -26,6 +26,10 @@ export interface AgentContext {
   readonly randomBytes: (count: number) => Uint8Array;
   /** ms without a word from the store after which the agent is not ready. */
   readonly silence: number;
+  /** How long the store may take to answer before the last known state is gone on with, ms. */
+  readonly patience: number;
+  /** Least time between two writes of the last known state, ms. */
+  readonly saveEvery: number;
 }
 
 /** How often readiness, status file and subnet file are looked at, ms. */
@@ -78,7 +82,7 @@ export class Agent {
     const onOwnChange = (record: OwnRecord) =>
       startOver(`the subnet is now ${Object.values(record.subnets).join(', ')}`);
     const rtnetlink = stack.use(Rtnetlink.open());
-    const context = { ...this.#context, signal: stop, onOwnChange, onWait };
+    const context = { ...this.#context, signal: stop, startOver, onOwnChange, onWait };
     const { config, manager } = options.flags['kube-subnet-mgr']
       ? await openStore(context)
       : await openEtcdStore({

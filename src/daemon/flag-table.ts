@@ -89,6 +89,11 @@ export const FLAGS = {
     'reservations of host-local; freed with their container',
     '/var/lib/cni/networks',
   ),
+  'state-dir': string(
+    FILES,
+    'folder',
+    'last known peers, for a start without the store; empty: beside the subnet file',
+  ),
   'net-config-path': string(FILES, 'file', 'network configuration', '/etc/kube-flannel/net-conf.json'),
 
   'healthz-ip': string(HEALTH, 'IP', 'address of /healthz and /readyz', '0.0.0.0'),

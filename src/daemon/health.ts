@@ -3,6 +3,8 @@ import { ConfigError, FlannelError } from '#base/errors.ts';
 /** Whether the agent does its work, and if not, why. */
 export interface Readiness {
   readonly ready: boolean;
+  /** Not ready, but pods can be connected to what is known of the network: only the store is away. */
+  readonly serving?: true;
   readonly reason: string;
 }
 

@@ -15,7 +15,16 @@ import { SILENCE } from './readiness.ts';
 export interface Tuning {
   /** ms without a word from the store after which the agent is not ready. */
   readonly silence?: number;
+  /** How long the store may take to answer before the last known state is gone on with, ms. */
+  readonly patience?: number;
+  /** Least time between two writes of the last known state, ms. */
+  readonly saveEvery?: number;
 }
+
+/** How long an API server that works may take at most, ms: more than one lost packet costs. */
+const PATIENCE = 3000;
+/** Writing 5,000 peers takes some ten milliseconds and a megabyte: seldom enough not to be noticed, ms. */
+const SAVE_EVERY = 30_000;
 
 /** Exit codes: 0 stopped on request, 1 failed, 2 bad command line or configuration (as Go's flag package does). */
 export async function daemonMain(args: readonly string[], tuning: Tuning = {}): Promise<number> {
@@ -36,10 +45,13 @@ export async function daemonMain(args: readonly string[], tuning: Tuning = {}): 
     writeSync(2, `flanneld: ${describe(error)}\n${error.cure === undefined ? '' : `  ${error.cure}\n`}`);
     return 2;
   }
-  return runDaemon(parsed, tuning.silence ?? SILENCE);
+  return runDaemon(parsed, { silence: SILENCE, patience: PATIENCE, saveEvery: SAVE_EVERY, ...tuning });
 }
 
-async function runDaemon({ values: flags, warnings }: ParsedFlags, silence: number): Promise<number> {
+async function runDaemon(
+  { values: flags, warnings }: ParsedFlags,
+  tuning: Required<Tuning>,
+): Promise<number> {
   const format = flags['log-format'];
   if (format !== 'text' && format !== 'json') {
     writeSync(2, `flanneld: --log-format: ${JSON.stringify(format)} is neither text nor json\n`);
@@ -67,7 +79,8 @@ async function runDaemon({ values: flags, warnings }: ParsedFlags, silence: numb
   }
   const options: AgentOptions = { flags, env: process.env };
   const randomBytes = (count: number) => crypto.getRandomValues(new Uint8Array(count));
-  return serve({ options, log, clock: systemClock, random: Math.random, randomBytes, silence }, stop.signal);
+  const context = { options, log, clock: systemClock, random: Math.random, randomBytes, ...tuning };
+  return serve(context, stop.signal);
 }
 
 class Stopped extends FlannelError {

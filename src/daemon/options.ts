@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { ConfigError } from '#base/errors.ts';
 import { checkChoice, publicAddress } from '#host/external-interface.ts';
 import { FAMILIES } from '#net/family.ts';
@@ -22,6 +23,8 @@ export function checkOptions({ flags }: AgentOptions): void {
   }
   txChecksum(flags);
   masqueradeExclude(flags);
+  if (flags['state-dir'] !== '' && !isAbsolute(flags['state-dir']))
+    throw new ConfigError('--state-dir', `${JSON.stringify(flags['state-dir'])} is not an absolute path`);
   checkChoice({ ifaceRegex: flags['iface-regex'], canReach: flags['iface-can-reach'] });
   for (const family of FAMILIES) {
     const name = PUBLIC_IP[family];

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { readinessOf, type ReadinessState } from './readiness.ts';
+import { readinessOf, type Contact, type ReadinessState } from './readiness.ts';
 
 const SOUND: ReadinessState = {
   starting: undefined,
@@ -7,7 +7,7 @@ const SOUND: ReadinessState = {
   rulesError: undefined,
   fileError: undefined,
 };
-const heard = { last: 1000, now: 2000, silence: 5000 };
+const heard: Contact = { last: 1000, now: 2000, silence: 5000, trouble: undefined, fromMemory: false };
 
 test('ready when nothing is in the way', () => {
   expect(readinessOf(SOUND, heard)).toEqual({ ready: true, reason: 'ready' });
@@ -34,7 +34,26 @@ test('silence of the store, to the millisecond', () => {
   expect(readinessOf(SOUND, { ...heard, now: 6000 }).ready).toBe(true);
   expect(readinessOf(SOUND, { ...heard, now: 6001 })).toEqual({
     ready: false,
+    serving: true,
     reason: 'no word from the API server for 5 s',
   });
+  expect(readinessOf(SOUND, { ...heard, now: 6001, trouble: 'x509' }).reason).toBe(
+    'no word from the API server for 5 s: x509',
+  );
   expect(readinessOf(SOUND, { ...heard, last: undefined }).reason).toBe('no word from the API server yet');
+});
+
+test('the last known state is served, and is not ready, whatever the store has said of this node', () => {
+  const contact = { ...heard, fromMemory: true };
+  const reason = 'running from the last known state; API server: ';
+  expect(readinessOf(SOUND, { ...contact, last: undefined })).toEqual({
+    ready: false,
+    serving: true,
+    reason: `${reason}no answer`,
+  });
+  expect(readinessOf(SOUND, { ...contact, trouble: '403 Forbidden' }).reason).toBe(`${reason}403 Forbidden`);
+  expect(readinessOf({ ...SOUND, passError: 'p' }, contact)).toEqual({
+    ready: false,
+    reason: 'not as planned: p',
+  });
 });

@@ -18,19 +18,43 @@ export interface ReadinessState {
   fileError: string | undefined;
 }
 
-/** Ready: started, everything in the kernel as planned, and the store was heard of within `silence` ms. */
-export function readinessOf(
-  state: ReadinessState,
-  contact: { last: number | undefined; now: number; silence: number },
-): Readiness {
-  if (state.starting !== undefined) return { ready: false, reason: state.starting };
-  if (state.passError !== undefined) return { ready: false, reason: `not as planned: ${state.passError}` };
-  if (state.rulesError !== undefined) return { ready: false, reason: `traffic rules: ${state.rulesError}` };
-  if (state.fileError !== undefined) return { ready: false, reason: `subnet file: ${state.fileError}` };
-  if (contact.last === undefined) return { ready: false, reason: 'no word from the API server yet' };
-  const silence = contact.now - contact.last;
-  if (silence > contact.silence) {
-    return { ready: false, reason: `no word from the API server for ${Math.round(silence / 1000)} s` };
-  }
+/** What is known of the store. Times are ms of the monotonic clock. */
+export interface Contact {
+  /** When it was last heard of; undefined: never. */
+  readonly last: number | undefined;
+  readonly now: number;
+  /** ms without a word after which it counts as lost. */
+  readonly silence: number;
+  /** Its last failure; undefined while it answers. */
+  readonly trouble: string | undefined;
+  /** The peers are those of an earlier run. */
+  readonly fromMemory: boolean;
+}
+
+/**
+ * Ready: started, everything in the kernel as planned, the peers those that the store has listed, and the store heard of
+ * within `silence` ms.
+ */
+export function readinessOf(state: ReadinessState, contact: Contact): Readiness {
+  const broken = brokenBy(state);
+  if (broken !== undefined) return { ready: false, reason: broken };
+  const lost = lostBy(contact);
+  if (lost !== undefined) return { ready: false, serving: true, reason: lost };
   return { ready: true, reason: 'ready' };
+}
+
+function brokenBy(state: ReadinessState): string | undefined {
+  if (state.starting !== undefined) return state.starting;
+  if (state.passError !== undefined) return `not as planned: ${state.passError}`;
+  if (state.rulesError !== undefined) return `traffic rules: ${state.rulesError}`;
+  if (state.fileError !== undefined) return `subnet file: ${state.fileError}`;
+  return undefined;
+}
+
+function lostBy({ last, now, silence, trouble, fromMemory }: Contact): string | undefined {
+  if (fromMemory) return `running from the last known state; API server: ${trouble ?? 'no answer'}`;
+  const why = trouble === undefined ? '' : `: ${trouble}`;
+  if (last === undefined) return `no word from the API server yet${why}`;
+  if (now - last <= silence) return undefined;
+  return `no word from the API server for ${Math.round((now - last) / 1000)} s${why}`;
 }

@@ -2,6 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import { describe } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { PassReport } from '#host/pass.ts';
+import type { SubnetManager } from '#subnet/manager.ts';
 import type { Readiness } from './health.ts';
 import { notifySystemd } from './notify.ts';
 import { readinessOf, type ReadinessState } from './readiness.ts';
@@ -25,7 +26,7 @@ export class Reporter {
     rulesError: undefined,
     fileError: undefined,
   };
-  #lastContact: () => number | undefined = () => undefined;
+  #store: Pick<SubnetManager, 'lastContact' | 'trouble' | 'fromMemory'> | undefined;
   #onReady: (() => void) | undefined;
   #statusComplaint = '';
   #foundBefore = '';
@@ -38,12 +39,18 @@ export class Reporter {
 
   readiness(): Readiness {
     const { clock, silence } = this.#options;
-    return readinessOf(this.#state, { last: this.#lastContact(), now: clock.monotonic(), silence });
+    return readinessOf(this.#state, {
+      last: this.#store?.lastContact(),
+      now: clock.monotonic(),
+      silence,
+      trouble: this.#store?.trouble?.(),
+      fromMemory: this.#store?.fromMemory?.() ?? false,
+    });
   }
 
-  /** Where the last word of the store can be asked for. */
-  follow(store: { lastContact(): number | undefined }): void {
-    this.#lastContact = () => store.lastContact();
+  /** Where the state of the store can be asked for. */
+  follow(store: Pick<SubnetManager, 'lastContact' | 'trouble' | 'fromMemory'>): void {
+    this.#store = store;
   }
 
   /** Called once, when the agent is ready for the first time, after what was to be called before. */

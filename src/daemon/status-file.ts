@@ -17,7 +17,7 @@ export class StatusFile {
 
   /** Writes when something changed. Throws what the file system says. */
   update(readiness: Readiness): void {
-    const text = `${JSON.stringify({ ready: readiness.ready, reason: readiness.reason, pid: process.pid, version: VERSION })}\n`;
+    const text = `${JSON.stringify({ ...readiness, pid: process.pid, version: VERSION })}\n`;
     if (text === this.#last) return;
     mkdirSync(dirname(this.#path), { recursive: true });
     const temporary = `${this.#path}.tmp`;

@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import { Backoff } from '#base/backoff.ts';
+import { dirname, join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
-import { ConfigError, describe, FlannelError } from '#base/errors.ts';
+import { ConfigError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { createKubeClient, type KubeClient } from '#clients/k8s/client.ts';
+import { createKubeClient } from '#clients/k8s/client.ts';
 import { loadKubeConfig } from '#clients/k8s/config.ts';
 import { parseNetworkConfig, type NetworkConfig } from '#subnet/config.ts';
+import { annotationKeys } from '#subnet/kube/annotations.ts';
 import { createKubeManager } from '#subnet/kube/manager.ts';
-import { findNodeName } from '#subnet/kube/node-name.ts';
 import type { OwnRecord, SubnetManager } from '#subnet/manager.ts';
+import { RememberedManager } from '#subnet/remembered/manager.ts';
+import { Recall } from '#subnet/remembered/recall.ts';
+import { nodeName } from './node-name.ts';
 import type { AgentOptions } from './options.ts';
 
 export interface StoreContext {
@@ -16,7 +19,13 @@ export interface StoreContext {
   readonly log: Logger;
   readonly clock: Clock;
   readonly random: () => number;
+  /** How long the store may take before the last known state is gone on with, ms. */
+  readonly patience: number;
+  /** Least time between two writes of the last known state, ms. */
+  readonly saveEvery: number;
   readonly signal: AbortSignal;
+  /** Ends this run; another one begins with what is then true. */
+  readonly startOver: (reason: string) => void;
   readonly onOwnChange: (record: OwnRecord) => void;
   readonly onWait: (reason: string) => void;
 }
@@ -37,6 +46,11 @@ async function readNetworkConfig(path: string, log: Logger): Promise<NetworkConf
   return config;
 }
 
+/** The file of the last known state: in the state folder, by default beside the subnet file. */
+function recordPath({ flags }: AgentOptions): string {
+  return join(flags['state-dir'] === '' ? dirname(flags['subnet-file']) : flags['state-dir'], 'last-known');
+}
+
 /** The Kubernetes subnet manager for this node. Waits for the API when only it can tell the node's name. */
 export async function openStore(
   context: StoreContext,
@@ -52,36 +66,38 @@ export async function openStore(
   });
   log.info('Kubernetes API', { server: config.server, from: config.source });
   const client = createKubeClient(config, { clock, random });
-  const nodeName = await nodeNameWithRetry(client, context);
-  const manager = createKubeManager({
-    client,
-    nodeName,
-    prefix: flags['kube-annotation-prefix'],
-    log,
+  const path = recordPath(options);
+  const prefix = flags['kube-annotation-prefix'];
+  const given = env['NODE_NAME'] ?? '';
+  const owner = {
+    source: `kube ${annotationKeys(prefix).prefix}`,
+    node: given === '' ? undefined : given,
+    networks: network.networks,
+  };
+  const { patience, saveEvery } = context;
+  const recall = new Recall({ path, owner, clock, log, patience });
+  const onOther = (name: string) => context.startOver(`this node is ${name}`);
+  const name = await nodeName({ ...context, env, client, recall, onOther });
+  const manager = new RememberedManager({
+    path,
+    owner: { ...owner, node: name },
+    recall,
     clock,
-    random,
-    setNodeNetworkUnavailable: flags['set-node-network-unavailable'],
+    log,
+    interval: saveEvery,
     onOwnChange: context.onOwnChange,
-    onWait: context.onWait,
+    open: (onOwnChange) =>
+      createKubeManager({
+        client,
+        nodeName: name,
+        prefix,
+        log,
+        clock,
+        random,
+        setNodeNetworkUnavailable: flags['set-node-network-unavailable'],
+        onOwnChange,
+        onWait: context.onWait,
+      }),
   });
   return { config: network, manager };
-}
-
-async function nodeNameWithRetry(client: KubeClient, context: StoreContext): Promise<string> {
-  const { options, log, clock, random, signal } = context;
-  const backoff = new Backoff({ initial: 500, max: 15_000, random });
-  for (let said = ''; ;) {
-    try {
-      return await findNodeName({ env: options.env, client, signal });
-    } catch (error) {
-      if (signal.aborted) throw error;
-      if (error instanceof FlannelError && error.actor === 'operator' && error instanceof ConfigError)
-        throw error;
-      const text = describe(error);
-      if (text !== said) log.warn('the name of this node is not known yet; trying again', { error: text });
-      said = text;
-      context.onWait(`name of this node: ${text}`);
-      await clock.sleep(backoff.next(), signal);
-    }
-  }
 }

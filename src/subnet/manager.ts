@@ -45,4 +45,8 @@ export interface SubnetManager {
   announceReady(signal: AbortSignal): Promise<void>;
   /** ms on the monotonic clock since the store was last heard of; undefined before the first time. */
   lastContact(): number | undefined;
+  /** What the store's last failure was, in words; undefined while it answers. */
+  trouble?(): string | undefined;
+  /** True while the leases are those of an earlier run, because the store has not listed its own yet. */
+  fromMemory?(): boolean;
 }

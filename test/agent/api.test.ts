@@ -32,7 +32,7 @@ describeInNetns(
       await eventually(async () => {
         const { status, text } = await readyz();
         expect(status).toBe(503);
-        expect(text).toMatch(/^no word from the API server for \d+ s\n$/);
+        expect(text).toMatch(/^no word from the API server for \d+ s: GET .*: connection refused\n$/);
       });
       expect(overlayState(['flannel.1'])).toEqual(sound);
       world.api.nodes.delete('n2');

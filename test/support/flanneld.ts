@@ -1,9 +1,10 @@
 import { daemonMain } from '#daemon/main.ts';
 
 /** flanneld from its sources, for tests: `bun test/support/flanneld.ts <flags>`. */
-const silence = process.env['TEST_SILENCE_MS'];
-process.exitCode = await daemonMain(
-  process.argv.slice(2),
-  silence === undefined ? {} : { silence: Number(silence) },
-);
+const tuning = { silence: 'TEST_SILENCE_MS', patience: 'TEST_PATIENCE_MS', saveEvery: 'TEST_SAVE_MS' };
+const given = Object.entries(tuning).flatMap(([key, name]) => {
+  const value = process.env[name];
+  return value === undefined ? [] : [[key, Number(value)] as const];
+});
+process.exitCode = await daemonMain(process.argv.slice(2), Object.fromEntries(given));
 process.exit();

@@ -251,6 +251,9 @@ test('STATUS: 50 before the agent is up, 51 when it was up and is not ready now'
   expect(await status()).toBe(51);
   says(true);
   expect(await status()).toBe(0);
+  // Only the store is away: what is known can be served.
+  writeFileSync(`${root}/run/status.json`, '{"ready":false,"serving":true,"reason":"no word"}');
+  expect(await status()).toBe(0);
   writeFileSync(`${root}/run/status.json`, '{');
   expect(await status()).toBe(0);
   rmSync(`${root}/run/subnet.env`);

@@ -29,7 +29,9 @@ function whyNot(path: string, host: Host): CniError | undefined {
       hasErrno(error, 'ENOENT') ? (agentReason(path) ?? `${path} does not exist`) : describe(error),
     );
   }
-  if (readStatus(path)?.['ready'] !== false) return undefined;
+  const status = readStatus(path);
+  // Without its store the agent goes on with what it knows: pods can be added, and they reach the nodes that are known.
+  if (status?.['ready'] !== false || status['serving'] === true) return undefined;
   return new CniError(CODE.LIMITED_CONNECTIVITY, message, { details: agentReason(path) });
 }
 

@@ -1,3 +1,4 @@
+import { FlannelError } from '#base/errors.ts';
 import type { KubeClient, WatchEvent } from '#clients/k8s/client.ts';
 import { ApiError, isGone, TransportError } from '#clients/k8s/errors.ts';
 import type { Selection } from '#clients/k8s/selection.ts';
@@ -24,8 +25,10 @@ export interface FollowerSink<T> {
   delete(name: string): void;
 }
 
-/** A watch that lived this long was a good one, ms. */
+/** A watch that lived this long and ended in order is opened again at once, ms. */
 const GOOD = 10_000;
+/** One that lived at least this long, and longer than we waited for it, ends the growth of the waits, ms. */
+const FAIR = 1000;
 
 /** Lists and watches Nodes for ever: resumes where it stopped, lists again when the history is gone. */
 export class Follower<T> {
@@ -35,6 +38,8 @@ export class Follower<T> {
   readonly #complaint: Complaint;
   /** Where the watch goes on; undefined: list first. */
   #version: string | undefined;
+  /** The server has said something since the request under way was sent. */
+  #heard = false;
   /** The first list may come from the API server's cache, as kubelets do it: a whole cluster may be starting. */
   #listed = false;
 
@@ -47,25 +52,31 @@ export class Follower<T> {
 
   /** Resolves when `signal` is aborted; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    const { clock } = this.#options;
+    for (let waited = 0; !signal.aborted;) {
       let failure: unknown;
+      let failed = false;
+      const started = clock.monotonic();
+      const version = this.#version;
       try {
-        if (this.#version === undefined) {
+        this.#heard = false;
+        if (version === undefined) {
           await this.#list(signal);
           continue;
         }
-        const started = this.#options.clock.monotonic();
-        await this.#watch(this.#version, signal);
-        if (this.#options.clock.monotonic() - started >= GOOD) {
-          this.#waits.reset();
-          continue;
-        }
+        await this.#watch(version, signal);
       } catch (error) {
         failure = error;
+        failed = true;
         if (!signal.aborted) this.#failed(error);
       }
+      const now = clock.monotonic();
+      // A server that sends one event and hangs up must not be asked without pause.
+      if (version !== undefined && now - started >= Math.max(FAIR, waited)) this.#waits.reset();
+      if (!failed && now - started >= GOOD) continue;
       // Rejects only when aborted, which ends the loop.
       await this.#waits.sleep(signal, failure).catch(() => {});
+      waited = clock.monotonic() - now;
     }
   }
 
@@ -76,7 +87,10 @@ export class Follower<T> {
     const list = await client.list(path, {
       select,
       signal,
-      onProgress: onContact,
+      onProgress: () => {
+        this.#heard = true;
+        onContact();
+      },
       ...(!this.#listed && { resourceVersion: '0' }),
       reduce: (item) => {
         const node = parseNode(item);
@@ -92,25 +106,40 @@ export class Follower<T> {
 
   async #watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
     const { client, path, select, onContact } = this.#options;
-    const onEvent = (event: WatchEvent): void => {
-      this.#event(event);
-      this.#waits.reset();
-    };
     const onProgress = (): void => {
+      this.#heard = true;
       onContact();
       this.#complaint.over('the API server answers again');
     };
+    const from = resourceVersion;
+    // From an unknown version on, what there is comes first and in no order: only a list can be gone on from.
+    if (from === '') this.#version = undefined;
+    const onEvent = (event: WatchEvent): void => this.#event(event, from !== '');
     await client.watch(path, { select, signal, resourceVersion, onEvent, onProgress });
   }
 
-  #event({ type, object }: WatchEvent): void {
+  /** `ordered`: the events continue a known version. */
+  #event({ type, object }: WatchEvent, ordered: boolean): void {
     const version = versionOf(object);
+    const older = ordered ? compareVersions(version, this.#version ?? '') : undefined;
+    if (type === 'BOOKMARK' && older !== undefined && older < 0) {
+      // A server that has been set back: what we know may never have happened.
+      throw new FlannelError(
+        'api',
+        `the API server is back at version ${version}, we have seen ${this.#version}`,
+      );
+    }
+    if (type !== 'BOOKMARK' && older !== undefined && older <= 0) {
+      // Told again after a cut: it would bring back what has gone since.
+      this.#options.log.debug('an event that is older than what is known is passed over', { type, version });
+      return;
+    }
     if (type !== 'BOOKMARK') {
       const node = parseNode(object);
       if (node !== undefined && type === 'DELETED') this.#sink.delete(node.name);
       else if (node !== undefined) this.#sink.put(node);
     }
-    if (version !== '') this.#version = version;
+    if (ordered && version !== '') this.#version = version;
   }
 
   #failed(error: unknown): void {
@@ -120,8 +149,8 @@ export class Follower<T> {
       this.#version = undefined;
       return;
     }
-    // A silent watch is cut on purpose: it finds a dead peer.
-    if (error instanceof TransportError && error.failure === 'timeout' && this.#version !== undefined) {
+    // A watch that goes silent is cut on purpose: it finds a dead peer.
+    if (error instanceof TransportError && error.failure === 'timeout' && this.#heard) {
       log.debug('the watch was silent and is opened again');
       return;
     }
@@ -135,4 +164,14 @@ function versionOf(object: unknown): string {
   const metadata = (object as { metadata?: unknown } | null | undefined)?.metadata;
   const version = (metadata as { resourceVersion?: unknown } | null | undefined)?.resourceVersion;
   return typeof version === 'string' && version.length <= 128 ? version : '';
+}
+
+/**
+ * Below zero: `a` is older than `b`. Undefined when that cannot be told: versions that are not decimal numbers mean
+ * nothing to a client (Kubernetes API concepts, "Resource versions").
+ */
+function compareVersions(a: string, b: string): number | undefined {
+  if (!/^[1-9]\d*$/.test(a) || !/^[1-9]\d*$/.test(b)) return undefined;
+  if (a.length !== b.length) return a.length - b.length;
+  return a < b ? -1 : a === b ? 0 : 1;
 }

@@ -52,11 +52,17 @@ class KubeManager implements SubnetManager {
   #attributes: OwnAttributes | undefined;
   #announced = false;
   #contact: number | undefined;
+  #trouble: string | undefined;
 
   constructor(options: KubeManagerOptions, keys: AnnotationKeys) {
     this.#options = options;
-    const { client, nodeName, log, clock, random, onWait } = options;
-    this.#context = { client, nodeName, log, clock, random, keys, onWait };
+    const { client, nodeName, log, clock, random } = options;
+    const onWait = (reason: string, error?: string) => {
+      this.#trouble = error;
+      options.onWait?.(reason);
+    };
+    const onContact = () => this.#heard();
+    this.#context = { client, nodeName, log, clock, random, keys, onWait, onContact };
     this.#publisher = new Publisher(this.#context);
   }
 
@@ -81,22 +87,18 @@ class KubeManager implements SubnetManager {
     const first = this.#own;
     if (config === undefined || first === undefined)
       throw new FlannelError('bug', 'watch() was called before own()');
-    const { client, log, clock, random, keys } = this.#context;
+    const { client, keys } = this.#context;
     const peers = new Peers({
       config,
       keys,
-      log,
+      log: this.#context.log,
       own: () => this.#own ?? first,
       attributes: () => this.#attributes,
       onEvent,
       onOwn: (node) => this.#observe(node, config, signal),
     });
-    const onContact = () => this.#heard();
     const path = '/api/v1/nodes';
-    const follower = new Follower(
-      { client, path, select: nodeSelection(keys), log, clock, random, onContact },
-      peers,
-    );
+    const follower = new Follower({ ...this.#context, client, path, select: nodeSelection(keys) }, peers);
     await follower.run(signal);
   }
 
@@ -108,6 +110,10 @@ class KubeManager implements SubnetManager {
 
   lastContact(): number | undefined {
     return this.#contact;
+  }
+
+  trouble(): string | undefined {
+    return this.#trouble;
   }
 
   async #announce(signal: AbortSignal): Promise<void> {
@@ -169,5 +175,6 @@ class KubeManager implements SubnetManager {
 
   #heard(): void {
     this.#contact = this.#context.clock.monotonic();
+    this.#trouble = undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { FlannelError } from '#base/errors.ts';
 import type { KubeClient } from '#clients/k8s/client.ts';
 import { isMissing } from '#clients/k8s/errors.ts';
 import type { Family } from '#net/family.ts';
@@ -13,6 +14,8 @@ export interface OwnContext extends RetryContext {
   readonly client: KubeClient;
   readonly nodeName: string;
   readonly keys: AnnotationKeys;
+  /** Called whenever the API server was heard of: its answer may be that there is nothing. */
+  readonly onContact: () => void;
 }
 
 /** The path of this node in the API. */
@@ -32,6 +35,7 @@ export async function waitForOwn(
     let failure: unknown;
     try {
       const view = await getNode(context, signal);
+      context.onContact();
       const missing = missingSubnets(view, config);
       if (missing === undefined) {
         complaint.over('this node has its subnet');
@@ -42,6 +46,7 @@ export async function waitForOwn(
       signal.throwIfAborted();
       failure = error;
       if (isMissing(error)) {
+        context.onContact();
         const cure = 'check that the kubelet has registered and that NODE_NAME is the name of its Node';
         complaint.tell('waiting for the Node object of this node', { node: context.nodeName, cure });
       } else complaint.say('cannot read the Node object of this node, trying again', error);
@@ -53,10 +58,12 @@ export async function waitForOwn(
 /** Reads this node's Node from the API, newest state. */
 export async function getNode(context: OwnContext, signal: AbortSignal): Promise<NodeView> {
   const select = nodeSelection(context.keys);
-  const view = parseNode(await context.client.get(nodePath(context.nodeName), { select, signal }));
-  return (
-    view ?? { name: context.nodeName, uid: '', resourceVersion: '', annotations: new Map(), podCidrs: [] }
-  );
+  const path = nodePath(context.nodeName);
+  const view = parseNode(await context.client.get(path, { select, signal }));
+  if (view !== undefined) return view;
+  throw new FlannelError('api', `GET ${context.client.server}${path}: the answer is no Node`, {
+    cure: 'check that the address is that of the API server',
+  });
 }
 
 /** Why the node cannot start yet, as log fields; undefined when every enabled family has its subnet. */

@@ -10,8 +10,8 @@ export interface RetryContext {
   /** Uniform random in [0, 1). */
   readonly random: () => number;
   readonly log: Logger;
-  /** Told what is being waited for, and why, in one line. */
-  readonly onWait?: ((reason: string) => void) | undefined;
+  /** Told what is being waited for, and why, in one line; with the error when the API server's answer is not the one hoped for. */
+  readonly onWait?: ((reason: string, error?: string) => void) | undefined;
 }
 
 /** How often an unchanged complaint is repeated, ms. */
@@ -36,8 +36,9 @@ export class Complaint {
   }
 
   tell(what: string, fields: Readonly<Record<string, unknown>>): void {
-    const why = fields['error'] ?? fields['cure'];
-    this.#context.onWait?.(typeof why === 'string' ? `${what}: ${why}` : what);
+    const error = textOf(fields['error']);
+    const why = error ?? textOf(fields['cure']);
+    this.#context.onWait?.(why === undefined ? what : `${what}: ${why}`, error);
     const text = JSON.stringify([what, fields]);
     const now = this.#context.clock.monotonic();
     if (text === this.#text && now - this.#at < REPEAT) return;
@@ -51,6 +52,10 @@ export class Complaint {
     if (this.#text !== undefined) this.#context.log.info(what);
     this.#text = undefined;
   }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** Exponential waits with jitter that honour the server's Retry-After. */
