@@ -81,7 +81,8 @@ describeInNetns(
       expect((await readyz()).text).toContain('connection refused');
       expect(world.subnetEnv()).toBe(env0);
       expect(overlayState(['flannel.1'])).toEqual(sound);
-      expect(agent.count('the API server does not answer; going on with the last known state')).toBe(1);
+      const goesOn = 'the API server does not answer; going on with the last known state';
+      await eventually(() => expect(agent.count(goesOn)).toBe(1));
       expect(JSON.parse(readFileSync(`${world.folder}/run/status.json`, 'utf8'))).toMatchObject({
         ready: false,
         serving: true,
@@ -101,7 +102,8 @@ describeInNetns(
           .slice(seen, later)
           .every((line) => line.includes('10.244.2.0')),
       ).toBe(true);
-      expect(agent.log).toContain('the last known state is compared with it added=0 changed=0 removed=0');
+      const same = 'the last known state is compared with it added=0 changed=0 removed=0';
+      await eventually(() => expect(agent.log).toContain(same));
       expect(agent.count('ERROR')).toBe(0);
       expect(agent.count('starting over')).toBe(0);
       expect(JSON.stringify(world.api.nodes.get('n1')?.status)).toContain('FlannelIsUp');
@@ -119,7 +121,7 @@ describeInNetns(
       await world.api.faults.listen();
       await eventually(() => expect(routes()).toBe(TO_N3), 10_000);
       await eventually(async () => expect((await readyz()).status).toBe(200));
-      expect(agent.log).toContain('added=1 changed=0 removed=1');
+      await eventually(() => expect(agent.log).toContain('added=1 changed=0 removed=1'));
       // The record follows.
       await eventually(() => expect(readFileSync(record(world), 'utf8')).toContain('"name":"n3"'));
       expect(readFileSync(record(world), 'utf8')).not.toContain('"name":"n2"');
@@ -188,7 +190,7 @@ describeInNetns(
       await world.api.faults.listen();
       await eventually(() => expect(world.subnetEnv()).toContain('FLANNEL_SUBNET=10.244.8.1/24'), 10_000);
       await eventually(async () => expect((await readyz()).status).toBe(200), 10_000);
-      expect(agent.count('starting over')).toBe(1);
+      await eventually(() => expect(agent.count('starting over')).toBe(1));
     });
 
     test('the API says that this node is none: the record does not contradict it', async () => {
