@@ -35,7 +35,7 @@ test('lease numbers are 64 bits, with a sign', () => {
 });
 
 describe('what is none of it', () => {
-  test.each([undefined, null, 7, [], {}, { header: {}, kvs: {} }, { header: {}, kvs: [7] }])(
+  test.each([undefined, null, 7, [[]], {}, { header: {}, kvs: {} }, { header: {}, kvs: [7] }])(
     'range %j',
     (value) => {
       expect(() => decodeRange(value)).toThrow(DecodeError);
