@@ -1,6 +1,6 @@
 import { FAMILIES, type Family } from '#net/family.ts';
-import type { HostLink, KernelPort } from './kernel.ts';
-import { entryKey, type Entry, type HostPlan, type RouteEntry } from './plan.ts';
+import type { HostLink, HostRoute, KernelPort } from './kernel.ts';
+import { entryKey, sameEntry, type Entry, type HostPlan, type RouteEntry } from './plan.ts';
 
 export interface LiveOptions {
   readonly links: ReadonlyMap<string, HostLink>;
@@ -8,6 +8,16 @@ export interface LiveOptions {
   readonly remembered: readonly RouteEntry[];
   /** Called after each table. */
   readonly relax: () => void;
+  /** Told of every route in the very place of a planned one, or before it, that is another. */
+  readonly onRival: (rival: Rival) => void;
+}
+
+/** Somebody's route to the destination of one of ours. */
+export interface Rival {
+  readonly wanted: RouteEntry;
+  readonly there: HostRoute;
+  /** It has another priority: the kernel asks it first, but it is not in our place. */
+  readonly before: boolean;
 }
 
 /**
@@ -23,54 +33,77 @@ export function* liveEntries(kernel: KernelPort, plan: HostPlan, options: LiveOp
         if (permanent && mac !== undefined) yield { type: 'neighbour', link: name, ip, mac };
       }
       options.relax();
-      yield* liveRoutes(kernel, family, { name, index: link });
-      options.relax();
     }
     for (const { mac, dst, permanent } of kernel.fdb(link)) {
       if (permanent && dst !== undefined) yield { type: 'fdb', link: name, mac, dst };
     }
     options.relax();
   }
-  yield* directRoutes(kernel, plan, options);
+  const names = new Map([...options.links.values()].map(({ name, index }) => [index, name]));
+  const view = { plan, names, mine: new Map(options.remembered.map((route) => [entryKey(route), route])) };
+  for (const family of FAMILIES) {
+    for (const route of kernel.routes(family)) {
+      const entry = liveRoute(route, view, options.onRival);
+      if (entry !== undefined) yield entry;
+    }
+    options.relax();
+  }
 }
 
-/** True for the priority that a route gets when none is asked for, as ours: 0 in IPv4, 1024 in IPv6. */
+/** The priority that a route gets when none is asked for, as ours: 0 in IPv4, IP6_RT_PRIO_USER (`linux/ipv6_route.h`) in IPv6. */
+export const DEFAULT_PRIORITY: Readonly<Record<Family, number>> = { ipv4: 0, ipv6: 1024 };
+
+/** True for the priority that ours have. */
 export function hasDefaultPriority(family: Family, priority: number | undefined): boolean {
-  return priority === undefined || priority === (family === 'ipv4' ? 0 : 1024);
+  return priority === undefined || priority === DEFAULT_PRIORITY[family];
 }
 
-/** The routes with a gateway out of one link. Of another priority they are not ours, and live beside ours. */
-function* liveRoutes(
-  kernel: KernelPort,
-  family: Family,
-  link: { readonly name: string; readonly index: number },
-): Generator<RouteEntry> {
-  for (const { dst, gateway, onlink, byKernel, priority } of kernel.routes(family, link.index)) {
-    if (byKernel || !hasDefaultPriority(family, priority)) continue;
-    if (dst !== undefined && gateway !== undefined) {
-      yield { type: 'route', link: link.name, dst, gateway, onlink };
-    }
-  }
+interface RouteView {
+  readonly plan: HostPlan;
+  /** Of links, by index. */
+  readonly names: ReadonlyMap<number, string>;
+  /** Remembered routes by key. */
+  readonly mine: ReadonlyMap<string, RouteEntry>;
 }
 
-/** The routes out of foreign links that are planned or remembered. */
-function* directRoutes(kernel: KernelPort, plan: HostPlan, options: LiveOptions): Generator<RouteEntry> {
-  const ours = new Set(plan.links.map((link) => link.name));
-  const mine = new Map(options.remembered.map((route) => [entryKey(route), route]));
-  const foreign = new Set(options.remembered.map((route) => route.link));
-  for (const entry of plan.entries.values()) {
-    if (entry.type === 'route' && !ours.has(entry.link)) foreign.add(entry.link);
+/**
+ * One route as an entry, when it is ours or stands in the place of one of ours. Of another priority it is not ours, and
+ * lives beside.
+ */
+function liveRoute(
+  route: HostRoute,
+  { plan, names, mine }: RouteView,
+  onRival: LiveOptions['onRival'],
+): RouteEntry | undefined {
+  const { dst, gateway, onlink, priority } = route;
+  if (route.byKernel || dst === undefined) return undefined;
+  const key = `r ${dst}`;
+  const planned = plan.entries.get(key);
+  const wanted = planned?.type === 'route' ? planned : undefined;
+  if (!hasDefaultPriority(dst.family, priority)) {
+    const before = priority !== undefined && priority < DEFAULT_PRIORITY[dst.family];
+    if (wanted !== undefined && before) onRival({ wanted, there: route, before });
+    return undefined;
   }
-  for (const name of foreign) {
-    const index = options.links.get(name)?.index;
-    if (index === undefined || ours.has(name)) continue;
-    for (const family of FAMILIES) {
-      for (const entry of liveRoutes(kernel, family, { name, index })) {
-        const key = entryKey(entry);
-        const remembered = mine.get(key);
-        const made = remembered?.link === name && remembered.gateway.equals(entry.gateway);
-        if (made || plan.entries.has(key)) yield entry;
-      }
-    }
+  const link = route.link === undefined ? undefined : names.get(route.link);
+  const entry: RouteEntry | undefined =
+    link === undefined || gateway === undefined || route.blocking === true
+      ? undefined
+      : { type: 'route', link, dst, gateway, onlink };
+  if (wanted !== undefined) {
+    if (entry === undefined || !sameEntry(entry, wanted)) onRival({ wanted, there: route, before: false });
+    return entry;
   }
+  if (entry === undefined || plan.links.some(({ name }) => name === link)) return entry;
+  const remembered = mine.get(key);
+  return remembered?.link === link && remembered?.gateway.equals(entry.gateway) ? entry : undefined;
+}
+
+/** Where a rival leads, as `ip route` would say it. */
+export function describeRival({ gateway, link, blocking }: HostRoute, links: LiveOptions['links']): string {
+  if (blocking === true) return 'it leads nowhere';
+  const name = [...links.values()].find(({ index }) => index === link)?.name;
+  return [gateway === undefined ? '' : `via ${gateway}`, name === undefined ? 'several ways' : `dev ${name}`]
+    .join(' ')
+    .trim();
 }

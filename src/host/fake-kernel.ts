@@ -137,6 +137,12 @@ export class FakeKernel implements KernelPort {
         return undefined;
       case 'delete-blackhole':
         return this.#blackholes.delete(op.dst.toString()) ? undefined : 'ESRCH';
+      case 'evict': {
+        const kept = this.#routes.filter((route) => route !== op.route);
+        if (kept.length === this.#routes.length) return 'ESRCH';
+        this.#routes = kept;
+        return undefined;
+      }
       case 'put':
         return this.#put(op.entry);
       case 'remove':

@@ -52,7 +52,7 @@ export interface HostFdb {
   readonly permanent: boolean;
 }
 
-/** A unicast route of the main table. */
+/** A route of the main table. */
 export interface HostRoute {
   readonly dst: Cidr | undefined;
   readonly gateway: Ip | undefined;
@@ -61,6 +61,8 @@ export interface HostRoute {
   /** RTPROT_KERNEL: made by the kernel for an address, never ours. */
   readonly byKernel: boolean;
   readonly priority: number | undefined;
+  /** Blackhole, unreachable, prohibit or throw: it leads nowhere. */
+  readonly blocking?: boolean | undefined;
 }
 
 /** One change. Links are named; an adapter finds their index. */
@@ -81,6 +83,8 @@ export type KernelOp =
   | { readonly op: 'delete-address'; readonly link: string; readonly cidr: Cidr }
   | { readonly op: 'add-blackhole'; readonly dst: Cidr }
   | { readonly op: 'delete-blackhole'; readonly dst: Cidr }
+  /** Removes somebody else's route from the place of one of ours. */
+  | { readonly op: 'evict'; readonly route: HostRoute }
   | { readonly op: 'put'; readonly entry: Entry }
   | { readonly op: 'remove'; readonly entry: Entry };
 

@@ -19,6 +19,7 @@ import {
   newLink,
   setLink,
 } from '#rtnetlink/requests.ts';
+import { DEFAULT_PRIORITY } from './entries.ts';
 import { hostLink } from './host-link.ts';
 import type {
   HostAddress,
@@ -33,8 +34,7 @@ import { BLACKHOLE_PRIORITY, type Entry, type RouteEntry, type VxlanLink } from 
 import { explainRefusal } from './refusal.ts';
 import { setLinkSysctl } from './sysctl.ts';
 
-/** IP6_RT_PRIO_USER (`linux/ipv6_route.h`): what a route without a priority gets. */
-const IPV6_PRIORITY = 1024;
+const BLOCKING: ReadonlySet<number> = new Set([RTN.BLACKHOLE, RTN.UNREACHABLE, RTN.PROHIBIT, RTN.THROW]);
 
 /** The feature that makes the kernel leave checksums, those of inner packets too, to the device below. */
 const TX_CHECKSUM = 'tx-checksum-ip-generic';
@@ -83,8 +83,13 @@ export class NetlinkKernel implements KernelPort, Disposable {
     const filter = { family, table: RT_TABLE.MAIN, ...(link === undefined ? {} : { link }) };
     const routes = this.#rtnetlink.routes(filter);
     return routes
-      .filter((route) => route.type === RTN.UNICAST && (link === undefined || route.link === link))
-      .map((route) => ({ ...route, byKernel: route.protocol === RTPROT.KERNEL }));
+      .filter((route) => route.type === RTN.UNICAST || BLOCKING.has(route.type))
+      .filter((route) => link === undefined || route.link === link)
+      .map((route) => ({
+        ...route,
+        byKernel: route.protocol === RTPROT.KERNEL,
+        blocking: BLOCKING.has(route.type),
+      }));
   }
 
   blackholes(family: Family): Cidr[] {
@@ -133,7 +138,7 @@ export class NetlinkKernel implements KernelPort, Disposable {
     const link = this.#index(route.link);
     if (link === undefined) return gone('put');
     const { dst } = route;
-    const old = deleteRoute({ dst, priority: IPV6_PRIORITY });
+    const old = deleteRoute({ dst, priority: DEFAULT_PRIORITY.ipv6 });
     return this.#rtnetlink.apply([old, entryRequest(route, link, 'put')])[1];
   }
 
@@ -187,6 +192,12 @@ export class NetlinkKernel implements KernelPort, Disposable {
         return addRoute(blackhole(op.dst), { replace: true });
       case 'delete-blackhole':
         return deleteRoute(blackhole(op.dst));
+      case 'evict': {
+        const { dst, gateway, link, blocking, priority } = op.route;
+        if (dst === undefined) return undefined;
+        // The device of a blocking route is the kernel's own idea.
+        return deleteRoute(blocking === true ? { dst, priority } : { dst, gateway, link, priority });
+      }
       case 'put':
       case 'remove': {
         const link = this.#index(op.entry.link);

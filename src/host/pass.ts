@@ -86,6 +86,8 @@ export function mendedBy(op: KernelOp): MendedKind | undefined {
     case 'set-link':
     case 'create-vxlan':
     case 'delete-link':
+    // The route that follows it is what is mended.
+    case 'evict':
       return undefined;
   }
 }

@@ -4,7 +4,7 @@ import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES, type Family } from '#net/family.ts';
 import type { Claims, EntryChange } from './claims.ts';
 import type { DirectRoutes } from './direct-routes.ts';
-import { liveEntries } from './entries.ts';
+import { describeRival, liveEntries, type Rival } from './entries.ts';
 import type { HostLink, KernelOp, KernelPort } from './kernel.ts';
 import { linkDifference, staleLinks } from './links.ts';
 import { mendedBy, Pass, type PassReport } from './pass.ts';
@@ -47,6 +47,8 @@ export class Reconciler {
   /** Keys of entries that the kernel does not take. */
   readonly #refused = new Set<string>();
   #recordComplaint = '';
+  /** Foreign routes that were found to go before ours. */
+  #before: ReadonlySet<string> = new Set();
 
   constructor(options: ReconcilerOptions) {
     this.#kernel = options.kernel;
@@ -202,7 +204,9 @@ export class Reconciler {
     const right = new Set<Entry>();
     const wrong = new Map<Entry, Entry>();
     const relax = plan.entries.size > LARGE ? this.#relax : () => {};
-    const options = { links: byName, remembered: this.#directRoutes.known(), relax };
+    const rivals: Rival[] = [];
+    const onRival = (rival: Rival) => void rivals.push(rival);
+    const options = { links: byName, remembered: this.#directRoutes.known(), relax, onRival };
     for (const entry of liveEntries(this.#kernel, plan, options)) {
       const wanted = plan.entries.get(entryKey(entry));
       if (wanted === undefined) {
@@ -220,10 +224,28 @@ export class Reconciler {
       );
       put.push(entry);
     }
+    this.#overtaken(rivals.filter(({ before }) => before));
+    // Beside ours: the kernel keeps both, and takes the first.
+    for (const { wanted, there, before } of rivals) {
+      if (before || !right.has(wanted)) continue;
+      pass.find(() => `another route to ${wanted.dst} in the place of ours: ${describeRival(there, byName)}`);
+      this.#write(pass, [{ op: 'evict', route: there }]);
+      put.push(wanted);
+    }
     this.#refused.clear();
     this.#forgetVanished(plan, remove);
     if (put.length === 0 && remove.length === 0) return;
     this.#change(pass, plan, { put, remove });
+  }
+
+  /** An administrator's route with a better metric is no damage, but who looks for lost packets should know of it. */
+  #overtaken(rivals: readonly Rival[]): void {
+    const now = new Set(rivals.map(({ wanted, there }) => `${wanted.dst} metric ${there.priority ?? 0}`));
+    for (const what of now) {
+      if (!this.#before.has(what))
+        this.#log.warn('a route of somebody else goes before the one to a peer', { route: what });
+    }
+    this.#before = now;
   }
 
   /** Records of routes that are neither planned nor there: somebody else made an end of them. */

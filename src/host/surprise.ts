@@ -3,7 +3,7 @@ import { IFA_F, IFLA_EVENT, NTF, NUD, RT_TABLE, RTN, RTPROT } from '#rtnetlink/c
 import type { Link } from '#rtnetlink/link.ts';
 import type { RtNotification } from '#rtnetlink/notification.ts';
 import type { Route } from '#rtnetlink/route.ts';
-import { hasDefaultPriority } from './entries.ts';
+import { DEFAULT_PRIORITY, hasDefaultPriority } from './entries.ts';
 import { hostLink } from './host-link.ts';
 import { linkDifference } from './links.ts';
 import { BLACKHOLE_PRIORITY, entryKey, sameEntry, type Entry, type HostPlan } from './plan.ts';
@@ -76,7 +76,11 @@ function routeSurprise(
     const planned = plan.blackholes.some((cidr) => dst?.equals(cidr));
     return planned ? `blackhole route ${dst} removed` : undefined;
   }
-  if (dst === undefined || !hasDefaultPriority(family, priority)) return undefined;
+  if (dst === undefined) return undefined;
+  if (!hasDefaultPriority(family, priority)) {
+    const before = priority !== undefined && priority < DEFAULT_PRIORITY[family];
+    return before && plan.entries.has(`r ${dst}`) ? `r ${dst} with metric ${priority} ${action}` : undefined;
+  }
   const link = route.link === undefined ? undefined : nameOf(route.link);
   if (route.type === RTN.UNICAST && link !== undefined && gateway !== undefined)
     return entrySurprise({ type: 'route', link, dst, gateway, onlink }, action, plan);

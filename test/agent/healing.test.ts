@@ -1,6 +1,7 @@
-import { test } from 'bun:test';
+import { expect, test } from 'bun:test';
 import { AgentWorld, N2 } from '../support/agent-world.ts';
 import { repairEach, type Damage } from '../support/damages.ts';
+import { eventually } from '../support/eventually.ts';
 import { golden } from '../support/golden.ts';
 import { describeInNetns, must } from '../support/netns.ts';
 
@@ -77,6 +78,26 @@ const DEVICE_DAMAGES: readonly Damage[] = [
     'another parent',
   ],
   [
+    'route in front of ours',
+    ['ip', 'route', 'prepend', '10.244.2.0/24', 'via', '192.168.50.1', 'dev', 'eth0'],
+    'another route to 10.244.2.0/24 in the place of ours: via 192.168.50.1 dev eth0',
+  ],
+  [
+    'route without a gateway in front of ours',
+    ['ip', 'route', 'prepend', '10.244.2.0/24', 'dev', 'wire'],
+    'another route to 10.244.2.0/24 in the place of ours: dev wire',
+  ],
+  [
+    'black hole in front of ours',
+    ['ip', 'route', 'prepend', 'blackhole', '10.244.2.0/24'],
+    'another route to 10.244.2.0/24 in the place of ours: it leads nowhere',
+  ],
+  [
+    'route behind ours',
+    ['ip', 'route', 'append', '10.244.2.0/24', 'via', '192.168.50.1', 'dev', 'eth0'],
+    'another route to 10.244.2.0/24 in the place of ours: via 192.168.50.1 dev eth0',
+  ],
+  [
     'a destination for what nobody knows',
     [
       'bridge',
@@ -129,3 +150,26 @@ describeInNetns(
   },
   { timeoutMs: 100_000 },
 );
+
+describeInNetns(import.meta.path, 'an IPv6 route of somebody else with a better metric', () => {
+  test('is left alone and told of, once each time it comes', async () => {
+    await using world = await AgentWorld.create({ netConf: DUAL });
+    world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
+    world.addPeer('n2', PEER);
+    await using agent = await world.startReady();
+    const words = `goes before the one to a peer route="${V6}/64 metric 100"`;
+    for (const times of [1, 2]) {
+      must(['ip', '-6', 'route', 'add', `${V6}/64`, 'via', 'fd50::1', 'dev', 'eth0', 'metric', '100']);
+      await eventually(() => expect(agent.count(words)).toBe(times), 1000);
+      await Bun.sleep(100);
+      expect(
+        must(['ip', '-6', 'route', 'show', `${V6}/64`])
+          .trim()
+          .split('\n'),
+      ).toHaveLength(2);
+      must(['ip', '-6', 'route', 'del', `${V6}/64`, 'metric', '100']);
+      await Bun.sleep(200);
+    }
+    expect(agent.count('repaired')).toBe(0);
+  });
+});
