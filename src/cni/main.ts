@@ -15,7 +15,10 @@ const PLUGINS: Readonly<Record<PluginName, () => Promise<Plugin>>> = {
 /** No network configuration comes near it; a runtime gone wrong must not fill the memory. */
 const STDIN_LIMIT = 16 << 20;
 
-/** One call of a CNI plugin: environment and standard input in, standard output and exit code out. */
+/**
+ * One call of a CNI plugin: environment and standard input in, standard output and exit code out. For a process that ends
+ * with it: what is open is left to the kernel.
+ */
 export async function pluginMain(name: PluginName): Promise<number> {
   return runPlugin(name, PLUGINS[name], {
     readStdin,
@@ -24,13 +27,14 @@ export async function pluginMain(name: PluginName): Promise<number> {
   });
 }
 
-/** As `pluginMain` for a process that is nothing else, and ends with it. */
+/** As `pluginMain`, and ends the process. */
 export async function pluginProcess(name: PluginName): Promise<never> {
   return exitNow(await pluginMain(name));
 }
 
 const systemHost: Host = {
   env: process.env,
+  untilExit: (resource) => resource,
   wallClock: () => Date.now(),
   now: () => performance.now(),
   sleep: (ms) => Bun.sleepSync(ms),

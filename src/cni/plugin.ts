@@ -24,6 +24,8 @@ export interface Host {
   random(count: number): Uint8Array;
   /** The kernel's ID of this boot. */
   bootId(): string;
+  /** Keeps `resource` to the end of the call, or of the process when that ends with it. */
+  untilExit<T extends Disposable>(resource: T): T;
   /** One line for the runtime's log (standard error). */
   warn(line: string): void;
 }

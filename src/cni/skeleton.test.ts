@@ -47,6 +47,7 @@ async function call(env: Environment, stdin: string, failure?: Error): Promise<O
     now: () => 0,
     sleep: () => {},
     random: (count) => new Uint8Array(count),
+    untilExit: (resource) => resource,
     bootId: () => 'boot',
     warn: (line) => (stderr += `${line}\n`),
   };

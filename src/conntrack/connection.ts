@@ -23,6 +23,11 @@ export class Conntrack implements Disposable {
     return new Conntrack(NetlinkConnection.open(NETLINK.NETFILTER, options));
   }
 
+  /** Over a netfilter connection that others may use, too. */
+  static over(connection: NetlinkConnection): Conntrack {
+    return new Conntrack(connection);
+  }
+
   /** All entries of all zones. The kernel goes through its whole table for each list, whatever is asked for. */
   all(): ConntrackEntry[] {
     return this.#connection.dump(listAll(), readEntry);

@@ -1,15 +1,31 @@
 import { hasErrno } from '#base/errors.ts';
 import { NETLINK, NetlinkConnection, type ConnectionOptions } from '#netlink/connection.ts';
 import { replaceTable, transactionRequests, type Change } from './change.ts';
-import { getChain, getChains, getRules, getTables, readChain, readRule, readTable } from './message.ts';
-import type { Rule, Table, TableKey } from './objects.ts';
+import {
+  getChain,
+  getChains,
+  getRules,
+  getTable,
+  getTables,
+  readChain,
+  readRule,
+  readRuleHead,
+  readTable,
+} from './message.ts';
+import type { Rule, RuleHead, Table, TableKey } from './objects.ts';
 
 /** Tries of a transaction whose answer the kernel could not give. */
 const TRIES = 3;
 
+/** A rule with the chain that it stands in. */
+export interface PlacedRule {
+  readonly chain: string;
+  readonly rule: Rule;
+}
+
 /**
- * The ruleset of one network namespace over netlink, synchronous. Keep it open where there is time: closing the socket
- * waits for the kernel to free what was deleted (about 12 ms).
+ * The ruleset of one network namespace over netlink, synchronous. Closing the socket waits for the kernel to free what
+ * was deleted, by whomever (about 12 ms): a process that ends soon leaves that to its end.
  */
 export class Nftables implements Disposable {
   readonly #connection: NetlinkConnection;
@@ -23,6 +39,11 @@ export class Nftables implements Disposable {
     return new Nftables(NetlinkConnection.open(NETLINK.NETFILTER, options));
   }
 
+  /** Over a netfilter connection that others may use, too. */
+  static over(connection: NetlinkConnection): Nftables {
+    return new Nftables(connection);
+  }
+
   /** `nft list tables` of one family. */
   tables(family: TableKey['family']): TableKey[] {
     return this.#connection.dump(getTables(family), (message) => {
@@ -33,17 +54,35 @@ export class Nftables implements Disposable {
 
   /** `nft list table`: the table with its chains and rules; undefined when there is none of that name. */
   read(key: TableKey): Table | undefined {
-    const [table] = this.#connection.dump(getTables(key.family), (message) => {
-      const found = readTable(message);
-      return found?.family === key.family && found.name === key.name ? found : undefined;
-    });
+    const table = this.#table(key);
     if (table === undefined) return undefined;
     const heads = this.#connection.dump(getChains(key), (message) => readChain(key, message));
     const rules = new Map<string, Rule[]>(heads.map(({ name }) => [name, []]));
-    for (const { chain, rule } of this.#connection.dump(getRules(key), (message) => readRule(key, message))) {
-      rules.get(chain)?.push(rule);
-    }
+    for (const { chain, rule } of this.rules(key)) rules.get(chain)?.push(rule);
     return { ...table, chains: heads.map((head) => ({ ...head, rules: rules.get(head.name) ?? [] })) };
+  }
+
+  #table(key: TableKey): Omit<Table, 'chains'> | undefined {
+    try {
+      return this.#connection.get(getTable(key), readTable);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * The rules of a table, chain by chain; none when there is no such table. With `wanted` only those it is true of: what
+   * the others do is not even decoded, and there may be thousands.
+   */
+  rules(key: TableKey, wanted?: (head: RuleHead) => boolean): PlacedRule[] {
+    return this.#connection.dump(getRules(key), (message) => {
+      if (wanted !== undefined) {
+        const head = readRuleHead(key, message);
+        if (head === undefined || !wanted(head)) return undefined;
+      }
+      return readRule(key, message);
+    });
   }
 
   /** Whether a table has a chain, without reading the table: it may be another program's, with thousands of rules. */

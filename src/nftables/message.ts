@@ -9,6 +9,7 @@ import {
   type ChainHead,
   type ChainType,
   type Rule,
+  type RuleHead,
   type TableKey,
 } from './objects.ts';
 import { commentUserdata, ruleUserdata } from './userdata.ts';
@@ -52,6 +53,12 @@ const ruleTable = attributeTable('rule', {
   expressions: [4, listOf(expressionCodec, ELEMENT)],
   userdata: [7, ruleUserdata],
 });
+/** The same without what a rule does, which is the most of it. */
+const ruleHeadTable = attributeTable(
+  'rule',
+  { table: [1, text], chain: [2, text], handle: [3, be64], userdata: [7, ruleUserdata] },
+  'drop',
+);
 /** Attribute 1 of every nf_tables object but a generation: its table's name. */
 const nameTable = attributeTable('object', { table: [1, text], second: [2, raw] });
 
@@ -115,6 +122,14 @@ export function delRule(key: TableKey, chain: string, handle?: bigint): NetlinkR
   return {
     ...request(NFT_MSG.DELRULE, 0, `${what} ${key.family} ${key.name} ${chain}`),
     write: attributes(key.family, (out) => ruleTable.write(out, { table: key.name, chain, handle })),
+  };
+}
+
+/** One table; ENOENT when there is none of that name. */
+export function getTable(key: TableKey): NetlinkRequest {
+  return {
+    ...request(NFT_MSG.GETTABLE, 0, `list table ${key.family} ${key.name}`),
+    write: attributes(key.family, (out) => tableTable.write(out, { name: key.name })),
   };
 }
 
@@ -196,6 +211,15 @@ export function readRule(
   const { chain = '', handle, expressions = [], userdata } = ruleTable.read(attributes, ATTRIBUTES_AT);
   const tag = userdata?.tag === undefined ? {} : { tag: userdata.tag };
   return { chain, rule: { expressions, comment: commentOf(userdata?.comment), ...tag, handle } };
+}
+
+/** What a rule of table `key` is known by; undefined when it belongs to another. */
+export function readRuleHead(key: TableKey, message: NetlinkMessage): RuleHead | undefined {
+  const { family, attributes } = readHeader(message.payload);
+  if (family !== key.family) return undefined;
+  const { table, chain = '', handle, userdata } = ruleHeadTable.read(attributes, ATTRIBUTES_AT);
+  if (table !== key.name) return undefined;
+  return { chain, handle, comment: commentOf(userdata?.comment), tag: userdata?.tag };
 }
 
 /** Name of the table that an object belongs to. */

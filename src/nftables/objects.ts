@@ -56,6 +56,11 @@ export type HookPoint = keyof typeof HOOK_POINT;
 /** nft's names for priorities (`enum nf_ip_hook_priorities`). */
 export const PRIORITY = { dstnat: -100, filter: 0, srcnat: 100 } as const;
 
+/** What a rule is known by, without what it does. */
+export interface RuleHead extends Pick<Rule, 'comment' | 'tag' | 'handle'> {
+  readonly chain: string;
+}
+
 export interface Rule {
   readonly expressions: readonly Expression[];
   /** At most 127 bytes. */

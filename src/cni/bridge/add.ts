@@ -102,10 +102,14 @@ async function prepareVlans(work: Work, bridge: Link, addressing: Addressing): P
 async function checkSource({ call, undo }: Work, { hostEnd, containerEnd }: VethPair): Promise<void> {
   const { mac } = containerEnd;
   if (mac === undefined) return;
-  const { addSpoofCheck, removeSpoofCheck } = await import('./spoof-check.ts');
+  const [{ addSpoofCheck, removeSpoofCheck }, { openNftables }] = await Promise.all([
+    import('./spoof-check.ts'),
+    import('../netfilter.ts'),
+  ]);
+  const nft = openNftables(call.host);
   const owner = { network: call.conf.name, ...call.args };
-  undo.push(() => removeSpoofCheck(owner));
-  addSpoofCheck(owner, { hostEnd: hostEnd.name, mac });
+  undo.push(() => removeSpoofCheck(nft, owner));
+  addSpoofCheck(nft, owner, { hostEnd: hostEnd.name, mac });
 }
 
 /** Addresses from the IPAM plugin. The interface is not there yet, so an older reservation is of an ADD that failed. */

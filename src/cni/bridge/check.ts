@@ -30,9 +30,12 @@ export async function bridgeCheck(call: Invocation): Promise<void> {
     checkGatewayInterface(client, config, previous);
   }
   if (config.spoofCheck && link.mac !== undefined) {
-    const { checkSpoofCheck } = await import('./spoof-check.ts');
+    const [{ checkSpoofCheck }, { openNftables }] = await Promise.all([
+      import('./spoof-check.ts'),
+      import('../netfilter.ts'),
+    ]);
     const owner = { network: call.conf.name, ...call.args };
-    checkSpoofCheck(owner, { hostEnd: hostEnd.name, mac: link.mac });
+    checkSpoofCheck(openNftables(call.host), owner, { hostEnd: hostEnd.name, mac: link.mac });
   }
   if (config.ipMasq && previous.ips.length > 0) {
     const { checkMasquerade } = await import('./masquerade.ts');

@@ -13,7 +13,11 @@ export async function bridgeGc(call: Invocation): Promise<void> {
   }
   if (!spoofCheck) return;
   const valid = validAttachments(call.conf);
-  const { collectSpoofChecks } = await import('./spoof-check.ts');
+  const [{ collectSpoofChecks }, { openNftables }] = await Promise.all([
+    import('./spoof-check.ts'),
+    import('../netfilter.ts'),
+  ]);
   using client = Rtnetlink.open();
-  collectSpoofChecks(call.conf.name, valid, (name) => client.link(name) !== undefined);
+  const exists = (name: string) => client.link(name) !== undefined;
+  collectSpoofChecks(openNftables(call.host), { network: call.conf.name, valid }, exists);
 }

@@ -1,9 +1,8 @@
 import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES, type Family } from '#net/family.ts';
+import type { Nftables } from '#nftables/connection.ts';
 import type { SavedTable } from '#traffic/iptables-save.ts';
-import type { Environment } from '../environment.ts';
-import { CniError, CODE } from '../error.ts';
-import { mayHaveChain, NatTable } from './nat-table.ts';
+import { absent, jumpTarget, missingRule, removeChain, removeJumps, type NatTable } from '../nat-table.ts';
 
 /** One chain per container in table nat, as the Go plugins make it: what one adds the other removes. */
 const CHAIN_PREFIX = 'CNI-';
@@ -12,6 +11,12 @@ const HASH_DIGITS = 24;
 /** XT_MAX_COMMENT_LEN with its NUL is 256. */
 const COMMENT_LIMIT = 255;
 const MULTICAST: Readonly<Record<Family, string>> = { ipv4: '224.0.0.0/4', ipv6: 'ff00::/8' };
+
+/** The table, and the way to see without a program whether it holds something. */
+export interface NatAccess {
+  readonly nft: Nftables;
+  readonly table: NatTable;
+}
 
 /** One container of one network; this backend does not tell its interfaces apart. */
 export interface MasqueradeOwner {
@@ -27,32 +32,33 @@ export async function addByIptables(
 ): Promise<void> {
   for (const family of FAMILIES) {
     const some = addresses.filter((address) => address.family === family);
-    if (some.length > 0) await table.change(family, (live) => planMasquerade(owner, some, live));
+    if (some.length > 0)
+      await table.change(family, (live) => ({ commands: planMasquerade(owner, some, live) }));
   }
 }
 
 /** Removes the container's chains and all that leads to them; nothing is executed where there can be none. */
-export async function removeByIptables(owner: MasqueradeOwner, env: Environment): Promise<void> {
+export async function removeByIptables(owner: MasqueradeOwner, { nft, table }: NatAccess): Promise<void> {
   const chain = chainOf(owner);
-  await changeWhere([chain], env, (live) => (live.has(chain) ? removal(chain, live) : []));
+  await table.changeWhere({ nft, chains: [chain] }, (live) => ({
+    commands: live.has(chain) ? removeChain(chain, live) : [],
+  }));
 }
 
 /** GC: removes the network's chains whose container is not in `valid`: the comment of the jump says whose it is. */
 export async function collectByIptables(
   network: string,
   valid: ReadonlySet<string>,
-  env: Environment,
+  { nft, table }: NatAccess,
 ): Promise<void> {
-  await changeWhere(['POSTROUTING'], env, (live) => planCollection(network, valid, live));
+  await table.changeWhere({ nft, chains: ['POSTROUTING'] }, (live) => ({
+    commands: planCollection(network, valid, live),
+  }));
 }
 
 /** Whether the container has a chain. */
-export async function hasByIptables(owner: MasqueradeOwner, table: NatTable): Promise<boolean> {
-  const chain = chainOf(owner);
-  for (const family of FAMILIES) {
-    if (mayHaveChain(family, [chain]) && (await table.read(family)).has(chain)) return true;
-  }
-  return false;
+export async function hasByIptables(owner: MasqueradeOwner, { nft, table }: NatAccess): Promise<boolean> {
+  return table.has(nft, chainOf(owner));
 }
 
 /** Throws CniError 999 when a rule is missing. */
@@ -70,9 +76,7 @@ export async function checkByIptables(
       ...rules.map((rule) => [chain, rule] as const),
       ...jumps.map((jump) => ['POSTROUTING', jump] as const),
     ]) {
-      if (live.get(name)?.includes(line) === true) continue;
-      const message = `CHECK: iptables (${family}) has no rule ${line} in chain ${name} of table nat`;
-      throw new CniError(CODE.INTERNAL, message, { details: 'remove the container and add it again' });
+      if (absent(live, name, [line]).length > 0) throw missingRule(family, name, line);
     }
   }
 }
@@ -85,7 +89,7 @@ export function planMasquerade(
 ): readonly string[] {
   const { chain, rules, jumps } = rulesOf(owner, addresses);
   return [
-    ...jumpsTo(chain, live),
+    ...removeJumps(chain, live),
     `:${chain} - [0:0]`,
     ...rules.map((line) => `-A ${chain} ${line}`),
     ...jumps.map((line) => `-A POSTROUTING ${line}`),
@@ -106,7 +110,7 @@ export function planCollection(
     const chain = chainOf({ network, containerId });
     if (live.has(chain) && jumpTarget(line) === chain) dead.add(chain);
   }
-  return [...dead].flatMap((chain) => removal(chain, live));
+  return [...dead].flatMap((chain) => removeChain(chain, live));
 }
 
 /** Rules as `iptables-save` prints them; all addresses are of one family. */
@@ -124,29 +128,6 @@ function rulesOf(owner: MasqueradeOwner, addresses: readonly Cidr[]) {
     ],
     jumps: addresses.map(({ ip }) => `-s ${ip}/${ip.bits} ${comment} -j ${chain}`),
   };
-}
-
-async function changeWhere(
-  chains: readonly string[],
-  env: Environment,
-  plan: (live: SavedTable) => readonly string[],
-): Promise<void> {
-  const table = new NatTable(env);
-  for (const family of FAMILIES) if (mayHaveChain(family, chains)) await table.change(family, plan);
-}
-
-function removal(chain: string, live: SavedTable): readonly string[] {
-  return [...jumpsTo(chain, live), `-F ${chain}`, `-X ${chain}`];
-}
-
-function jumpsTo(chain: string, live: SavedTable): readonly string[] {
-  return [...live].flatMap(([from, lines]) =>
-    lines.filter((line) => jumpTarget(line) === chain).map((line) => `-D ${from} ${line}`),
-  );
-}
-
-function jumpTarget(line: string): string | undefined {
-  return / -[jg] (\S+)$/.exec(` ${line}`)?.[1];
 }
 
 function chainOf({ network, containerId }: MasqueradeOwner): string {

@@ -1,8 +1,8 @@
 import { Cidr } from '#net/cidr.ts';
 import type { Change } from '#nftables/change.ts';
 import { back, daddr, goTo, masquerade, nfproto, rule, saddr } from '#nftables/build.ts';
-import { Nftables } from '#nftables/connection.ts';
-import { PRIORITY, type Rule, type Table, type TableKey } from '#nftables/objects.ts';
+import type { Nftables } from '#nftables/connection.ts';
+import { PRIORITY, type Rule, type RuleHead, type Table, type TableKey } from '#nftables/objects.ts';
 import { withoutNfTables } from '#nftables/attempt.ts';
 import { sameRule } from '#nftables/compare.ts';
 import { inTurn, withNftLock } from '../nft-lock.ts';
@@ -23,13 +23,12 @@ export interface InterfaceOwner extends Attachment {
 }
 
 /** Masquerades what `addresses` send out of their subnets. Rules of an earlier ADD of the same interface are replaced. */
-export function addByNftables(owner: InterfaceOwner, addresses: readonly Cidr[]): void {
-  using nft = Nftables.open();
+export function addByNftables(nft: Nftables, owner: InterfaceOwner, addresses: readonly Cidr[]): void {
   inTurn(() => {
     const live = nft.read(TABLE);
     nft.apply([
       ...frame(live),
-      ...staleRules(live, (comment) => comment.startsWith(instanceHash(owner))),
+      ...deletions(rulesIn(live), (comment) => comment.startsWith(instanceHash(owner))),
       ...addresses.map((address): Change => ({
         do: 'add rule',
         table: TABLE,
@@ -41,23 +40,23 @@ export function addByNftables(owner: InterfaceOwner, addresses: readonly Cidr[])
 }
 
 /** Removes the rules of this container's interface; nothing happens when there are none. */
-export function removeByNftables(owner: InterfaceOwner): void {
-  removeWhere((comment) => comment.startsWith(instanceHash(owner)));
+export function removeByNftables(nft: Nftables, owner: InterfaceOwner): void {
+  removeWhere(nft, (comment) => comment.startsWith(instanceHash(owner)));
 }
 
 /** GC: removes the network's rules that belong to no attachment in `valid`. */
-export function collectByNftables(network: string, valid: readonly Attachment[]): void {
+export function collectByNftables(nft: Nftables, network: string, valid: readonly Attachment[]): void {
   const kept = valid.map((attachment) => instanceHash({ network, ...attachment }));
   removeWhere(
+    nft,
     (comment) => comment.startsWith(`${hash(network)}-`) && !kept.some((each) => comment.startsWith(each)),
   );
 }
 
 /** Throws CniError 999 when a rule is missing. */
-export function checkByNftables(owner: InterfaceOwner, addresses: readonly Cidr[]): void {
-  using nft = Nftables.open();
+export function checkByNftables(nft: Nftables, owner: InterfaceOwner, addresses: readonly Cidr[]): void {
   const live = withNftLock(() => nft.read(TABLE));
-  const present = live?.chains.find(({ name }) => name === CHAIN)?.rules ?? [];
+  const present = rulesIn(live);
   for (const address of addresses) {
     const wanted = ruleOf(owner, address);
     if (frame(live).length === 0 && present.some((entry) => sameRule(entry, wanted))) continue;
@@ -66,16 +65,17 @@ export function checkByNftables(owner: InterfaceOwner, addresses: readonly Cidr[
   }
 }
 
-function removeWhere(wanted: (comment: string) => boolean): void {
-  using nft = Nftables.open();
-  inTurn(() =>
+function removeWhere(nft: Nftables, wanted: (comment: string) => boolean): void {
+  const isWanted = ({ chain, comment }: RuleHead) => chain === CHAIN && wanted(comment ?? '');
+  inTurn(() => {
+    const found = withoutNfTables([], () => nft.rules(TABLE, isWanted));
     nft.apply(
-      staleRules(
-        withoutNfTables(undefined, () => nft.read(TABLE)),
+      deletions(
+        found.map(({ rule: entry }) => entry),
         wanted,
       ),
-    ),
-  );
+    );
+  });
 }
 
 /** `ip saddr 10.244.1.2 ip daddr != 10.244.1.0/24 masquerade` */
@@ -112,8 +112,11 @@ function frame(live: Table | undefined): Change[] {
   ];
 }
 
-function staleRules(live: Table | undefined, wanted: (comment: string) => boolean): Change[] {
-  const rules = live?.chains.find(({ name }) => name === CHAIN)?.rules ?? [];
+function rulesIn(live: Table | undefined): readonly Rule[] {
+  return live?.chains.find(({ name }) => name === CHAIN)?.rules ?? [];
+}
+
+function deletions(rules: readonly Rule[], wanted: (comment: string) => boolean): Change[] {
   return rules.flatMap(({ comment, handle }): Change[] =>
     handle !== undefined && comment !== undefined && wanted(comment)
       ? [{ do: 'delete rule', table: TABLE, chain: CHAIN, handle }]

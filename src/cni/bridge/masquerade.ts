@@ -1,5 +1,7 @@
 import type { Cidr } from '#net/cidr.ts';
 import { familiesOf } from './gateway.ts';
+import { NatTable } from '../nat-table.ts';
+import { openNftables } from '../netfilter.ts';
 import { validAttachments, type Invocation } from '../plugin.ts';
 import type { MasqueradeBackend } from './config.ts';
 import {
@@ -8,6 +10,7 @@ import {
   collectByIptables,
   hasByIptables,
   removeByIptables,
+  type NatAccess,
 } from './masquerade-iptables.ts';
 import {
   addByNftables,
@@ -16,10 +19,14 @@ import {
   removeByNftables,
   type InterfaceOwner,
 } from './masquerade-nftables.ts';
-import { NatTable } from './nat-table.ts';
 
 function ownerOf({ conf, args }: Invocation): InterfaceOwner {
   return { network: conf.name, containerId: args.containerId, ifName: args.ifName };
+}
+
+function access({ host }: Invocation): NatAccess {
+  const instead = '"ipMasqBackend": "nftables" in the bridge configuration';
+  return { nft: openNftables(host), table: new NatTable({ env: host.env, instead }) };
 }
 
 /** Masquerades what the pod sends out of its subnets, in the backend that is asked for, or iptables where it works. */
@@ -28,9 +35,9 @@ export async function addMasquerade(
   addresses: readonly Cidr[],
   backend: MasqueradeBackend | undefined,
 ): Promise<void> {
-  const table = new NatTable(call.host.env);
+  const { nft, table } = access(call);
   if ((backend ?? (await usualBackend(table, addresses))) === 'nftables') {
-    addByNftables(ownerOf(call), addresses);
+    addByNftables(nft, ownerOf(call), addresses);
   } else await addByIptables(ownerOf(call), addresses, table);
 }
 
@@ -39,10 +46,11 @@ async function usualBackend(table: NatTable, addresses: readonly Cidr[]): Promis
   return works.includes(false) ? 'nftables' : 'iptables';
 }
 
-/** Removes the pod's rules in both backends, whatever has made them. */
+/** Removes everything of the container in both backends, whoever has made them. */
 export async function removeMasquerade(call: Invocation): Promise<void> {
-  removeByNftables(ownerOf(call));
-  await removeByIptables(ownerOf(call), call.host.env);
+  const nat = access(call);
+  removeByNftables(nat.nft, ownerOf(call));
+  await removeByIptables(ownerOf(call), nat);
 }
 
 /** Throws CniError 999 when a rule is missing. */
@@ -51,18 +59,19 @@ export async function checkMasquerade(
   addresses: readonly Cidr[],
   backend: MasqueradeBackend | undefined,
 ): Promise<void> {
-  const table = new NatTable(call.host.env);
+  const nat = access(call);
   const owner = ownerOf(call);
   // Without a backend in the configuration: where ADD has put them.
-  const byIptables = backend === undefined ? await hasByIptables(owner, table) : backend === 'iptables';
-  if (byIptables) await checkByIptables(owner, addresses, table);
-  else checkByNftables(owner, addresses);
+  const byIptables = backend === undefined ? await hasByIptables(owner, nat) : backend === 'iptables';
+  if (byIptables) await checkByIptables(owner, addresses, nat.table);
+  else checkByNftables(nat.nft, owner, addresses);
 }
 
 /** GC: removes the rules of the network's containers that are not valid any more, in both backends. */
 export async function collectMasquerade(call: Invocation): Promise<void> {
+  const nat = access(call);
   const valid = validAttachments(call.conf);
-  collectByNftables(call.conf.name, valid);
+  collectByNftables(nat.nft, call.conf.name, valid);
   const containers = new Set(valid.map(({ containerId }) => containerId));
-  await collectByIptables(call.conf.name, containers, call.host.env);
+  await collectByIptables(call.conf.name, containers, nat);
 }

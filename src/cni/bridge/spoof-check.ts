@@ -2,7 +2,7 @@ import type { Mac } from '#net/mac.ts';
 import { back, drop, etherSaddr, iifname, jump, rule } from '#nftables/build.ts';
 import type { Change } from '#nftables/change.ts';
 import { sameRule } from '#nftables/compare.ts';
-import { Nftables } from '#nftables/connection.ts';
+import type { Nftables } from '#nftables/connection.ts';
 import type { Rule, Table, TableKey } from '#nftables/objects.ts';
 import { inTurn, withNftLock } from '../nft-lock.ts';
 import { CniError, CODE } from '../error.ts';
@@ -37,8 +37,7 @@ interface SpoofRules {
 }
 
 /** Drops every frame that comes from the pod with another source address than its own. */
-export function addSpoofCheck(owner: SpoofOwner, port: SpoofPort): void {
-  using nft = Nftables.open();
+export function addSpoofCheck(nft: Nftables, owner: SpoofOwner, port: SpoofPort): void {
   inTurn(() => nft.apply(planSpoofCheck(owner, port, nft.read(TABLE))));
 }
 
@@ -61,9 +60,9 @@ export function planSpoofCheck(owner: SpoofOwner, port: SpoofPort, live: Table |
 }
 
 /** Removes the interface's chains and what leads there; table and base chain stay, they may be somebody else's. */
-export function removeSpoofCheck(owner: SpoofOwner): void {
+export function removeSpoofCheck(nft: Nftables, owner: SpoofOwner): void {
   const chain = chainOf(owner);
-  removeChains((name) => name === chain);
+  removeChains(nft, (name) => name === chain);
 }
 
 /**
@@ -71,13 +70,13 @@ export function removeSpoofCheck(owner: SpoofOwner): void {
  * the ones whose interface is gone (`exists`).
  */
 export function collectSpoofChecks(
-  network: string,
-  valid: readonly Attachment[],
+  nft: Nftables,
+  { network, valid }: { readonly network: string; readonly valid: readonly Attachment[] },
   exists: (name: string) => boolean,
 ): void {
   const kept = new Set(valid.map(chainOf));
   const tag = tagOf(network);
-  removeChains((name, jumps) => {
+  removeChains(nft, (name, jumps) => {
     if (kept.has(name)) return false;
     if (jumps.some((entry) => entry.tag === tag)) return true;
     const interfaces = jumps.map(interfaceOf);
@@ -86,8 +85,7 @@ export function collectSpoofChecks(
 }
 
 /** Throws CniError 999 when a rule is missing or another one stands in its place. */
-export function checkSpoofCheck(owner: SpoofOwner, port: SpoofPort): void {
-  using nft = Nftables.open();
+export function checkSpoofCheck(nft: Nftables, owner: SpoofOwner, port: SpoofPort): void {
   const live = withNftLock(() => nft.read(TABLE));
   const { jumpRule, chains } = rulesOf(owner, port);
   const base = live?.chains.find(({ name }) => name === BASE_CHAIN);
@@ -130,8 +128,7 @@ function rulesOf(owner: SpoofOwner, { hostEnd, mac }: SpoofPort): SpoofRules {
   };
 }
 
-function removeChains(wanted: (chain: string, jumps: readonly Rule[]) => boolean): void {
-  using nft = Nftables.open();
+function removeChains(nft: Nftables, wanted: (chain: string, jumps: readonly Rule[]) => boolean): void {
   inTurn(() => {
     const live = nft.read(TABLE);
     const names = live?.chains.map(({ name }) => name) ?? [];

@@ -77,6 +77,7 @@ function invocation(
     now: () => clock.ms,
     sleep: (ms) => void (clock.ms += ms),
     random: (count) => new Uint8Array(count),
+    untilExit: (resource) => resource,
     bootId: () => 'boot1',
     warn: () => {},
   };

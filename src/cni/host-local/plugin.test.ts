@@ -38,6 +38,7 @@ function invocation(given: Given = {}): Invocation {
     now: () => 0,
     sleep: () => {},
     random: (count) => new Uint8Array(count),
+    untilExit: (resource) => resource,
     bootId: () => boot,
     warn: (line) => void warnings.push(line),
   };

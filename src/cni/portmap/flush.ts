@@ -3,6 +3,7 @@ import { Conntrack } from '#conntrack/connection.ts';
 import { IPPROTO, type ConntrackEntry } from '#conntrack/entry.ts';
 import { tryReadText } from '#ffi/file-system.ts';
 import { FAMILIES } from '#net/family.ts';
+import type { NetlinkConnection } from '#netlink/connection.ts';
 import type { Ip } from '#net/ip.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { Host } from '../plugin.ts';
@@ -21,18 +22,21 @@ const SHORT = 1000;
  * address that is nobody's now. Flows to other machines are left alone. TCP has a first packet for every connection.
  */
 export function flushStale(
-  forwarding: Forwarding | undefined,
-  lost: readonly LostMapping[],
+  { forwarding, lost }: { readonly forwarding?: Forwarding; readonly lost: readonly LostMapping[] },
+  connection: NetlinkConnection,
   host: Host,
 ): void {
   const added = forwarding === undefined ? [] : addedPlaces(forwarding);
   const gone = lost.filter(({ protocol }) => protocol !== 'tcp');
   if (added.length === 0 && gone.length === 0) return;
   informative(host, () => {
-    using table = Conntrack.open();
+    const count = Number.parseInt(tryReadText('/proc/sys/net/netfilter/nf_conntrack_count') ?? '', 10);
+    if (count === 0) return;
+    const table = Conntrack.over(connection);
     using client = Rtnetlink.open();
     const isLocal = localAddresses(client);
-    const stale = candidates(table, [...added, ...gone]).filter(
+    const entries = count < SHORT ? table.all() : candidates(table, [...added, ...gone]);
+    const stale = entries.filter(
       (entry) =>
         gone.some((place) => wentThrough(entry, place)) ||
         added.some((place) => goesPast(entry, place) && isLocal(entry.original.destination)),
@@ -43,12 +47,9 @@ export function flushStale(
 
 /**
  * Entries, those to the places among them, with as few questions as can be: the kernel walks through its whole table for
- * each. A short table is read whole.
+ * each.
  */
 function candidates(table: Conntrack, places: readonly LostMapping[]): readonly ConntrackEntry[] {
-  const count = Number.parseInt(tryReadText('/proc/sys/net/netfilter/nf_conntrack_count') ?? '', 10);
-  if (count === 0) return [];
-  if (count < SHORT) return table.all();
   return FAMILIES.flatMap((family) =>
     (['udp', 'sctp'] as const).flatMap((protocol) => {
       const own = places.filter((place) => place.protocol === protocol && place.target.family === family);

@@ -1,6 +1,9 @@
 import { describe } from '#base/errors.ts';
+import type { NetlinkConnection } from '#netlink/connection.ts';
+import { Nftables } from '#nftables/connection.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import { trySysctl } from '../bridge/sysctl.ts';
+import { openNetfilter } from '../netfilter.ts';
 import type { Host } from '../plugin.ts';
 import type { PortmapBackend } from './config.ts';
 import { flushStale } from './flush.ts';
@@ -9,25 +12,39 @@ import { IptablesPortmap } from './iptables.ts';
 import { addByNftables, checkByNftables, collectByNftables, removeByNftables } from './nftables.ts';
 import { routeOf } from './route.ts';
 
+/** Both backends over one netfilter connection. */
+interface Backends {
+  readonly connection: NetlinkConnection;
+  readonly nft: Nftables;
+  readonly iptables: IptablesPortmap;
+}
+
+function openBackends(host: Host): Backends {
+  const connection = openNetfilter(host);
+  const nft = Nftables.over(connection);
+  return { connection, nft, iptables: new IptablesPortmap(nft, host.env) };
+}
+
 /** Adds a container's mappings in the backend that is asked for, or iptables where it works. */
 export async function addForwarding(forwarding: Forwarding, host: Host): Promise<void> {
   if (targetsOf(forwarding).length === 0) return;
-  const iptables = new IptablesPortmap(host.env);
+  const backends = openBackends(host);
+  const { connection, nft, iptables } = backends;
   const backend = await backendOf(forwarding, iptables);
   if (forwarding.config.snat) allowLoopbackSource(forwarding);
   try {
-    const lost = backend === 'iptables' ? await iptables.add(forwarding) : addByNftables(forwarding);
-    flushStale(forwarding, lost, host);
+    const lost = backend === 'iptables' ? await iptables.add(forwarding) : addByNftables(nft, forwarding);
+    flushStale({ forwarding, lost }, connection, host);
   } catch (error) {
-    await takeBack(forwarding, host);
+    await takeBack(forwarding, backends, host);
     throw error;
   }
 }
 
 /** One family may be done when the other one fails. */
-async function takeBack(forwarding: Forwarding, host: Host): Promise<void> {
+async function takeBack(forwarding: Forwarding, backends: Backends, host: Host): Promise<void> {
   try {
-    await removeForwarding(forwarding, host);
+    await removeFrom(backends, forwarding, host);
   } catch (error) {
     host.warn(`portmap: after a failed ADD: ${describe(error)}`);
   }
@@ -52,18 +69,22 @@ function allowLoopbackSource(forwarding: Forwarding): void {
 
 /** Removes everything of the container in both backends, whatever it was mapped to and whoever did it. */
 export async function removeForwarding(owner: Owner, host: Host): Promise<void> {
-  const lost = removeByNftables(owner);
-  flushStale(undefined, [...lost, ...(await new IptablesPortmap(host.env).remove(owner))], host);
+  await removeFrom(openBackends(host), owner, host);
+}
+
+async function removeFrom({ connection, nft, iptables }: Backends, owner: Owner, host: Host): Promise<void> {
+  const lost = [...removeByNftables(nft, owner), ...(await iptables.remove(owner))];
+  flushStale({ lost }, connection, host);
 }
 
 /** Throws CniError 999 when a rule is missing. */
 export async function checkForwarding(forwarding: Forwarding, host: Host): Promise<void> {
-  const iptables = new IptablesPortmap(host.env);
+  const { nft, iptables } = openBackends(host);
   const { backend } = forwarding.config;
   // Without a backend in the configuration: where ADD has put them.
   const byIptables = backend === undefined ? await iptables.has(forwarding) : backend === 'iptables';
   if (byIptables) await iptables.check(forwarding);
-  else checkByNftables(forwarding);
+  else checkByNftables(nft, forwarding);
 }
 
 /** GC: removes the rules of the network's containers that are not in `valid`. */
@@ -72,7 +93,7 @@ export async function collectForwarding(
   valid: ReadonlySet<string>,
   host: Host,
 ): Promise<void> {
-  const lost = collectByNftables(network, valid);
-  const others = await new IptablesPortmap(host.env).collect(network, valid);
-  flushStale(undefined, [...lost, ...others], host);
+  const { connection, nft, iptables } = openBackends(host);
+  const lost = [...collectByNftables(nft, network, valid), ...(await iptables.collect(network, valid))];
+  flushStale({ lost }, connection, host);
 }

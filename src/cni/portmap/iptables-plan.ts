@@ -1,6 +1,7 @@
 import type { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
 import type { SavedTable } from '#traffic/iptables-save.ts';
+import { absent, jumpTarget, removeChain, type NatPlan } from '../nat-table.ts';
 import { onlyHostIp, type PortMapping, type PortProtocol } from './config.ts';
 import { mappingsFor, placeKey, placeOf, type Forwarding, type LostMapping } from './forwarding.ts';
 import {
@@ -13,9 +14,8 @@ import {
   entryRules,
 } from './iptables-rules.ts';
 
-/** Commands of iptables-restore for table nat, and the mappings that they take away. */
-export interface IptablesPlan {
-  readonly commands: readonly string[];
+/** Commands, and the mappings that they take away. */
+export interface IptablesPlan extends NatPlan {
   readonly lost: readonly LostMapping[];
 }
 
@@ -55,12 +55,6 @@ function commonCommands({ config }: Forwarding, live: SavedTable): readonly stri
         .map(({ from, line, first }) => (first ? `-I ${from} 1 ${line}` : `-A ${from} ${line}`)),
     ),
   ];
-}
-
-/** The lines that a chain does not have. */
-export function absent(live: SavedTable, chain: string, lines: readonly string[]): readonly string[] {
-  const present = live.get(chain) ?? [];
-  return lines.filter((line) => !present.includes(line));
 }
 
 /**
@@ -138,21 +132,8 @@ export function planCollection(network: string, valid: ReadonlySet<string>, live
   return planRemoval([...dead], live);
 }
 
-function removeChain(name: string, live: SavedTable): readonly string[] {
-  const jumps = [...live].flatMap(([chain, lines]) =>
-    chain === name
-      ? []
-      : lines.filter((line) => jumpTarget(line) === name).map((line) => `-D ${chain} ${line}`),
-  );
-  return [...jumps, `-F ${name}`, `-X ${name}`];
-}
-
 function entriesOf(chain: string, live: SavedTable): readonly string[] {
   return (live.get(DNAT_CHAIN) ?? []).filter((line) => jumpTarget(line) === chain);
-}
-
-function jumpTarget(line: string): string | undefined {
-  return / -[jg] (\S+)$/.exec(` ${line}`)?.[1];
 }
 
 /** The mappings of a chain; without those that lead to `except` itself. */

@@ -3,8 +3,8 @@ import { FAMILIES } from '#net/family.ts';
 import { withoutNfTables } from '#nftables/attempt.ts';
 import type { Change } from '#nftables/change.ts';
 import { sameRule } from '#nftables/compare.ts';
-import { Nftables } from '#nftables/connection.ts';
-import type { Rule, Table } from '#nftables/objects.ts';
+import type { Nftables, PlacedRule } from '#nftables/connection.ts';
+import type { RuleHead, Table, TableKey } from '#nftables/objects.ts';
 import { CniError, CODE } from '../error.ts';
 import { inTurn, withNftLock } from '../nft-lock.ts';
 import { mappingsFor, placeKey, placeOf, targetsOf } from './forwarding.ts';
@@ -23,8 +23,7 @@ import {
  * Adds the mappings, all in one transaction. What stood in their places goes in it, and every rule that leads to
  * the pod's address: whoever had that address before is gone.
  */
-export function addByNftables(forwarding: Forwarding): readonly LostMapping[] {
-  using nft = Nftables.open();
+export function addByNftables(nft: Nftables, forwarding: Forwarding): readonly LostMapping[] {
   return applied(nft, () =>
     targetsOf(forwarding).map((target) => plan(forwarding, target, nft.read(tableOf(target.family)))),
   );
@@ -62,26 +61,29 @@ function plan(forwarding: Forwarding, { ip, family }: Cidr, live: Table | undefi
       mapping?.hostIp !== undefined && general.has(placeKey(mapping.protocol, mapping.hostPort, undefined));
     return { do: shadowed ? 'insert rule' : 'add rule', table, chain, rule };
   });
-  const { changes, lost } = removal(stale, live);
+  const { changes, lost } = removal(stale, table);
   return { changes: [...frameChanges(table, live), ...changes, ...added], lost };
 }
 
 /** Removes everything of the container, whatever it was mapped to. */
-export function removeByNftables(owner: Owner): readonly LostMapping[] {
-  const comment = commentOf(owner);
-  return removeWhere((rule) => rule.comment === comment);
+export function removeByNftables(nft: Nftables, owner: Owner): readonly LostMapping[] {
+  const own = commentOf(owner);
+  return removeWhere(nft, ({ comment }) => comment === own);
 }
 
 /** Removes the network's rules whose container is not in `valid`. Rules that do not say their network stay. */
-export function collectByNftables(network: string, valid: ReadonlySet<string>): readonly LostMapping[] {
-  const tag = tagOf(network);
+export function collectByNftables(
+  nft: Nftables,
+  network: string,
+  valid: ReadonlySet<string>,
+): readonly LostMapping[] {
+  const own = tagOf(network);
   const comments = new Set([...valid].map((containerId) => commentOf({ containerId })));
-  return removeWhere((rule) => rule.tag === tag && !comments.has(rule.comment ?? ''));
+  return removeWhere(nft, ({ tag, comment }) => tag === own && !comments.has(comment ?? ''));
 }
 
 /** Throws CniError 999 when a rule is missing. */
-export function checkByNftables(forwarding: Forwarding): void {
-  using nft = Nftables.open();
+export function checkByNftables(nft: Nftables, forwarding: Forwarding): void {
   for (const { ip, family } of targetsOf(forwarding)) {
     const rules = containerRules(forwarding, ip);
     if (rules.length === 0) continue;
@@ -99,38 +101,34 @@ function missing(what: string, chain: string): CniError {
   return new CniError(CODE.INTERNAL, `CHECK: ${what} is missing in table cni_hostport chain ${chain}`);
 }
 
-interface LiveRule {
-  readonly chain: string;
-  readonly rule: Rule;
-}
-
-function liveRules(live: Table | undefined): readonly LiveRule[] {
+function liveRules(live: Table | undefined): readonly PlacedRule[] {
   return CONTAINER_CHAINS.flatMap((chain) =>
     (live?.chains.find(({ name }) => name === chain)?.rules ?? []).map((rule) => ({ chain, rule })),
   );
 }
 
-function removal(rules: readonly LiveRule[], live: Table | undefined): Plan {
+function removal(rules: readonly PlacedRule[], table: TableKey): Plan {
   const changes: Change[] = [];
   const lost: LostMapping[] = [];
   for (const { chain, rule } of rules) {
     const { handle } = rule;
-    if (handle === undefined || live === undefined) continue;
-    changes.push({ do: 'delete rule', table: live, chain, handle });
+    if (handle === undefined) continue;
+    changes.push({ do: 'delete rule', table, chain, handle });
     const { mapping } = meaningOf(rule);
     if (mapping !== undefined) lost.push(mapping);
   }
   return { changes, lost };
 }
 
-function removeWhere(wanted: (rule: Rule) => boolean): readonly LostMapping[] {
-  using nft = Nftables.open();
+function removeWhere(nft: Nftables, wanted: (head: RuleHead) => boolean): readonly LostMapping[] {
+  const containers: readonly string[] = CONTAINER_CHAINS;
   return applied(nft, () =>
     FAMILIES.map((family) => {
-      const live = withoutNfTables(undefined, () => nft.read(tableOf(family)));
+      const table = tableOf(family);
+      const isWanted = (head: RuleHead) => containers.includes(head.chain) && wanted(head);
       return removal(
-        liveRules(live).filter(({ rule }) => wanted(rule)),
-        live,
+        withoutNfTables([], () => nft.rules(table, isWanted)),
+        table,
       );
     }),
   );
