@@ -18,9 +18,14 @@ export class EtcdError extends FlannelError {
   /** gRPC status code; 0 when the answer was none of etcd's, e.g. a proxy's page. */
   readonly code: number;
 
-  constructor(what: { readonly request: string; readonly code: number; readonly message: string }) {
+  constructor(what: {
+    readonly request: string;
+    readonly code: number;
+    readonly message: string;
+    readonly cure?: string | undefined;
+  }) {
     const text = what.message.slice(0, 300).replaceAll(/[\x00-\x1f\x7f]/g, ' ');
-    const cure = CURES[what.code];
+    const cure = what.cure ?? CURES[what.code];
     super('api', `${what.request}: ${text === '' ? `code ${what.code}` : text}`, {
       ...(cure !== undefined && { cure }),
     });

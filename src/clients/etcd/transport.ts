@@ -26,6 +26,11 @@ const SILENCE = 5000;
 /** Largest answer, and largest message of a stream, bytes. */
 const MAX_ANSWER = 32 << 20;
 
+const NO_GATEWAY =
+  "etcd 3.4 or newer answers here unless its JSON gateway is switched off (--enable-grpc-gateway) or the address is a proxy's";
+const NO_COMMON_NAME =
+  'while authentication is on, the JSON gateway of etcd takes no client certificate with a CommonName: give one without';
+
 /**
  * Sends requests to etcd's JSON gateway (`/v3/...`, every etcd since 3.4). Stays with a member as long as it answers; when it does
  * not, the others are tried in turn.
@@ -136,9 +141,8 @@ export class EtcdTransport {
     try {
       const response = await this.#post(path, body, silence.signal);
       const text = await readBounded(response, request);
-      const value = parse(text);
-      if (!response.ok) throw refused(request, response.status, value, text);
-      return objectOf(value, path);
+      if (!response.ok) throw this.#refused(request, response.status, text);
+      return objectOf(parse(text), path);
     } catch (error) {
       throw this.#failure(request, error, options.signal);
     }
@@ -162,7 +166,7 @@ export class EtcdTransport {
       const response = await this.#post(path, body, silence.signal);
       if (!response.ok) {
         const text = await readBounded(response, request);
-        throw refused(request, response.status, parse(text), text);
+        throw this.#refused(request, response.status, text);
       }
       const lines = new Lines(request, onLine);
       for await (const chunk of response.body ?? []) {
@@ -172,6 +176,16 @@ export class EtcdTransport {
     } catch (error) {
       throw this.#failure(request, error, options.signal);
     }
+  }
+
+  /** An answer that is not 2xx. One that is not etcd's own JSON (a proxy's page) has code 0. */
+  #refused(request: string, status: number, text: string): EtcdError {
+    const { code, message } = decodeError(parse(text));
+    const said = message === '' ? (text.split('\n', 1)[0]?.slice(0, 120) ?? '') : message;
+    // etcd checks this before its gateway (embed/serve.go), so the answer is plain text.
+    const named = status === 400 && code === 0 && this.#config.cert !== undefined;
+    const cure = status === 404 ? NO_GATEWAY : named ? NO_COMMON_NAME : undefined;
+    return new EtcdError({ request, code, cure, message: said === '' ? `${status}` : `${status}: ${said}` });
   }
 
   #failure(request: string, error: unknown, signal: AbortSignal): unknown {
@@ -221,15 +235,6 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** An answer that is not 2xx. One that is not etcd's own JSON (a proxy's page) has code 0. */
-function refused(request: string, status: number, value: unknown, text: string): EtcdError {
-  const { code, message } = decodeError(value);
-  const said = message === '' ? (text.split('\n', 1)[0]?.slice(0, 120) ?? '') : message;
-  const hint =
-    status === 404 ? ' (no JSON gateway here; etcd 3.4 or newer has one unless it is switched off)' : '';
-  return new EtcdError({ request, code, message: `${status}${hint}${said === '' ? '' : `: ${said}`}` });
 }
 
 async function readBounded(response: Response, request: string): Promise<string> {
