@@ -61,8 +61,6 @@ export interface EtcdClient {
   revoke(lease: bigint, signal: AbortSignal): Promise<void>;
   /** Resolves when the member ends the watch; an EtcdError with `isCompacted` when history is missing. */
   watch(options: WatchOptions): Promise<void>;
-  /** Another member next time: what is being waited for will not come from this one. */
-  rotate(): void;
   close(): void;
 }
 
@@ -82,10 +80,6 @@ class GatewayClient implements EtcdClient {
 
   get endpoint(): string {
     return this.#transport.endpoint;
-  }
-
-  rotate(): void {
-    this.#transport.rotate();
   }
 
   close(): void {

@@ -58,7 +58,7 @@ export class EtcdTransport {
   }
 
   /** Another member next time. */
-  rotate(): void {
+  #rotate(): void {
     this.#at = (this.#at + 1) % this.#config.endpoints.length;
     // Certificates may have been renewed.
     this.#session?.close();
@@ -83,7 +83,7 @@ export class EtcdTransport {
       await this.#authenticated(options.signal, () => this.#streamOnce(path, body, options));
     } catch (error) {
       options.signal.throwIfAborted();
-      if (isElsewhere(error)) this.rotate();
+      if (isElsewhere(error)) this.#rotate();
       throw error;
     }
   }
@@ -96,7 +96,7 @@ export class EtcdTransport {
       } catch (error) {
         signal.throwIfAborted();
         if (!isElsewhere(error)) throw error;
-        this.rotate();
+        this.#rotate();
         if (tried >= endpoints.length) throw error;
       }
     }
