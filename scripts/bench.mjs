@@ -6,6 +6,7 @@ import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ens
 const BENCHES = {
   cni: "ADD, DEL, 30 at once and memory of the plugin chains, against Debian's containernetworking-plugins [--rounds 20]",
   agent: 'start to ready, memory, one event to the kernel, with 1,000 and 5,000 peers [--nodes 1000,5000]',
+  etcd: 'start-up and memory of the etcd client, against the npm package etcd3',
 };
 
 async function main([first, ...rest]) {
@@ -24,7 +25,7 @@ async function main([first, ...rest]) {
     return 1;
   }
   const wanted = TEST_PACKAGES.filter(({ name }) =>
-    ['iproute2', 'containernetworking-plugins', 'iptables'].includes(name),
+    ['iproute2', 'containernetworking-plugins', 'iptables', 'etcd-server', 'etcd-client'].includes(name),
   );
   if (!ensureModules() || !ensurePackages(wanted) || !(await ensureBuild())) return 1;
   let failed = 0;
