@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
+import type { Clock } from '#base/clock.ts';
 import { cureOf } from '#base/errors.ts';
 import { createKubeClient, type KubeClient, type WatchEvent } from './client.ts';
 import type { KubeConfig } from './config.ts';
@@ -16,7 +17,7 @@ let client: KubeClient;
 
 function connect(
   config: Partial<KubeConfig> = {},
-  options: { readFile?: () => Promise<string>; timeout?: number } = {},
+  options: { readFile?: () => Promise<string>; timeout?: number; clock?: Clock } = {},
 ) {
   return createKubeClient(
     { server: api.url, source: 'test', insecure: false, ...config },
@@ -153,11 +154,19 @@ test('an aborted request rejects with the reason of the signal', () => {
   expect(client.get(NODES, { select, signal: controller.signal })).rejects.toThrow('stop');
 });
 
+/** Time that stands still until a test moves it. */
+class Stopped implements Clock {
+  time = 0;
+  now = () => this.time;
+  monotonic = () => this.time;
+  sleep = () => Promise.reject(new Error('not used'));
+}
+
 test('a rotated token is read again after a 401', async () => {
   let token = 'old';
   const rotating = connect(
     { token: Secret.file('/run/token') },
-    { readFile: () => Promise.resolve(`${token}\n`) },
+    { readFile: () => Promise.resolve(`${token}\n`), clock: new Stopped() },
   );
   api.put(fakeNode(1));
   await rotating.get(`${NODES}/n1`, { select, signal: never });
@@ -175,16 +184,36 @@ test('a rotated token is read again after a 401', async () => {
 test('a token file is read again when it is old', async () => {
   let reads = 0;
   const readFile = () => Promise.resolve(`t${(reads += 1)}`);
-  const rotating = connect({ token: Secret.file('/run/token') }, { readFile });
+  const clock = new Stopped();
+  const rotating = connect({ token: Secret.file('/run/token') }, { readFile, clock });
   api.put(fakeNode(1));
   const get = () => rotating.get(`${NODES}/n1`, { select, signal: never });
   await get();
   await get();
   expect(reads).toBe(1);
-  await fastClock.sleep(61_000);
+  clock.time += 1000;
   await get();
   expect(api.requests.at(-1)?.headers.get('authorization')).toBe('Bearer t2');
-}, 10_000);
+});
+
+test('a token file that is gone for a moment: the token read before is good until it is refused', async () => {
+  let text: string | undefined = 'good';
+  const readFile = async () => {
+    if (text === undefined) throw new Error('no such file');
+    return text;
+  };
+  const clock = new Stopped();
+  const rotating = connect({ token: Secret.file('/run/token') }, { readFile, clock });
+  api.put(fakeNode(1));
+  const get = () => rotating.get(`${NODES}/n1`, { select, signal: never });
+  await get();
+  text = undefined;
+  clock.time += 1000;
+  await get();
+  expect(api.requests.at(-1)?.headers.get('authorization')).toBe('Bearer good');
+  api.intercept = () => status(401, 'Unauthorized', '');
+  expect(get()).rejects.toThrow('/run/token: cannot be read: no such file');
+});
 
 test('a token with a line break is refused without showing it', async () => {
   const bad = connect({ token: Secret.inline('se\ncret') });

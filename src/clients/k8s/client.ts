@@ -85,6 +85,8 @@ interface StreamOptions {
   readonly signal: AbortSignal;
   /** Longest silence of the server, ms. */
   readonly silence: number;
+  /** Longest time for the whole answer, ms: one byte now and then is no silence, but no answer either. */
+  readonly total?: number;
   readonly onProgress: (() => void) | undefined;
 }
 
@@ -95,6 +97,8 @@ const PATCH_TYPES = {
 /** Bytes of an answer after which its garbage is collected: bounds memory. With 2 MiB a list of 90 MB takes half a second longer. */
 const GARBAGE = 12 << 20;
 const MAX_PAGES = 100_000;
+/** Times the longest silence that a page of a list may take: five minutes for about 5 MB. */
+const PAGE = 10;
 
 class FetchKubeClient implements KubeClient {
   readonly #transport: Transport;
@@ -176,6 +180,7 @@ class FetchKubeClient implements KubeClient {
       signal,
       onProgress,
       silence: this.#timeout,
+      total: this.#timeout * PAGE,
     });
     const meta = property(root, 'metadata');
     const resourceVersion = property(meta, 'resourceVersion');
@@ -213,22 +218,26 @@ class FetchKubeClient implements KubeClient {
       object = value;
     };
     const pruner = new JsonPruner({ selection: select, onValue });
-    await this.#stream(request, pruner, { signal, silence: this.#timeout, onProgress: undefined });
+    const silence = this.#timeout;
+    await this.#stream(request, pruner, { signal, silence, total: 2 * silence, onProgress: undefined });
     return object;
   }
 
   /** Feeds the whole answer to `pruner`. */
   async #stream(request: Request, pruner: JsonPruner, options: StreamOptions): Promise<void> {
     const name = describeRequest(request, this.server);
-    using silence = new Silence(options.silence, options.signal);
+    using silence = new Silence(options.silence, options.signal, options.total);
+    let type: string | null = null;
     try {
       const response = await this.#transport.send({ ...request, signal: silence.signal });
+      type = response.headers.get('content-type');
       await this.#read(response, pruner, () => {
         silence.heard();
         options.onProgress?.();
       });
     } catch (error) {
       options.signal.throwIfAborted();
+      if (error instanceof JsonError) throw error.of(name, type);
       throw error === silence.signal.reason || isConnectionError(error) ? transportError(name, error) : error;
     }
     options.signal.throwIfAborted();
@@ -276,7 +285,7 @@ function watchEvent(name: string, value: unknown): WatchEvent {
   const object = property(value, 'object');
   if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED' || type === 'BOOKMARK')
     return { type, object };
-  if (type !== 'ERROR') throw new JsonError(0, `${name}: an event of unknown type`);
+  if (type !== 'ERROR') throw new JsonError(0, 'an event of unknown type');
   const code = property(object, 'code');
   throw new ApiError({ request: name, status: typeof code === 'number' ? code : 500, ...statusText(object) });
 }

@@ -18,8 +18,10 @@ export class ApiError extends FlannelError {
     retryAfter?: number | undefined;
   }) {
     const message = what.message === '' ? '' : `: ${what.message.slice(0, 500)}`;
-    const cure = CURES[what.status];
-    super('api', `${what.request}: ${what.status} ${STATUS_TEXT[what.status] ?? what.reason}${message}`, {
+    const redirect = what.status >= 300 && what.status < 400;
+    const cure = redirect ? REDIRECT.cure : CURES[what.status];
+    const name = redirect ? REDIRECT.text : (STATUS_TEXT[what.status] ?? what.reason);
+    super('api', `${what.request}: ${what.status} ${name}${message}`, {
       ...(cure !== undefined && { cure }),
     });
     this.status = what.status;
@@ -67,6 +69,12 @@ const CURES: Readonly<Record<number, string>> = {
   403: 'grant the agent what its manifest grants: pods get; nodes get, list, watch; nodes/status patch',
 };
 
+/** A redirect would carry the token to whoever it names. */
+const REDIRECT = {
+  text: 'redirect, not followed',
+  cure: 'give the address of the API server itself: it does not redirect, but a proxy or a login page does',
+};
+
 /** The object is not there (404). */
 export function isMissing(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404;
@@ -111,6 +119,8 @@ const TLS: Readonly<Record<string, readonly [string, string]>> = {
   ],
 };
 
+const WHO = 'check address and port, and what stands between here and the API server';
+
 const PLAIN: Readonly<Record<string, readonly [TransportFailure, string, string]>> = {
   ECONNREFUSED: ['refused', 'connection refused', 'check address and port, and that the API server runs'],
   ConnectionRefused: [
@@ -125,6 +135,11 @@ const PLAIN: Readonly<Record<string, readonly [TransportFailure, string, string]
   EPIPE: ['reset', 'the connection was cut', 'check the API server and what stands between'],
   EHOSTUNREACH: ['unreachable', 'no route to the API server', 'check routes and firewall of this machine'],
   ENETUNREACH: ['unreachable', 'no route to the API server', 'check routes and firewall of this machine'],
+  Malformed_HTTP_Response: ['other', 'what answers there does not speak HTTP', WHO],
+  UnrequestedUpgrade: ['other', 'what answers there does not speak HTTP', WHO],
+  ZlibError: ['other', 'the answer is not compressed as it says', WHO],
+  BrotliDecompressionError: ['other', 'the answer is not compressed as it says', WHO],
+  ZstdDecompressionError: ['other', 'the answer is not compressed as it says', WHO],
   ETIMEDOUT: ['timeout', 'no answer in time', 'check routes and firewall between here and the API server'],
 };
 

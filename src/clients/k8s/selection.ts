@@ -25,9 +25,27 @@ export function members(table: Readonly<Record<string, Selection>>): Selection {
 export class JsonError extends FlannelError {
   override readonly name = 'JsonError';
   readonly offset: number;
+  readonly #what: string;
 
-  constructor(offset: number, message: string) {
-    super('api', `byte ${offset} of the answer: ${message}`);
+  constructor(offset: number, what: string, from?: { readonly request: string; readonly type: string }) {
+    const place = `byte ${offset} of the answer`;
+    const details = {
+      cure: 'check that the address is that of the API server, and that nothing else answers for it',
+    };
+    super(
+      'api',
+      from === undefined ? `${place}: ${what}` : `${from.request}: ${place} (${from.type}): ${what}`,
+      details,
+    );
     this.offset = offset;
+    this.#what = what;
+  }
+
+  /** The same, naming the request and the answer's content type. */
+  of(request: string, type: string | null): JsonError {
+    return new JsonError(this.offset, this.#what, {
+      request,
+      type: (type ?? 'no content type').slice(0, 64),
+    });
   }
 }

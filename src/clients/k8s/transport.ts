@@ -7,7 +7,7 @@ import { type ReadFile, readTextFile, type Secret } from './secret.ts';
 export interface TransportOptions {
   readonly clock: Clock;
   readonly readFile?: ReadFile;
-  /** How old what was read from credential files may be, ms. */
+  /** How old what was read from credential files may be, ms: they are small, and requests are few. */
   readonly maxAge?: number;
   readonly userAgent?: string;
 }
@@ -52,8 +52,7 @@ export class Transport {
     const first = await this.#fetch(request);
     if (first.status !== 401 || this.#config.token?.path === undefined) return accept(request, first);
     // The token may have been rotated since we read it.
-    this.#readAt = Number.NEGATIVE_INFINITY;
-    await this.#refresh();
+    await this.#refresh(true);
     if (this.#token === before) return accept(request, first);
     await first.body?.cancel();
     return accept(request, await this.#fetch(request));
@@ -89,14 +88,21 @@ export class Transport {
     }
   }
 
-  /** Reads credential files again when they are due; concurrent callers share one read. */
-  #refresh(): Promise<void> {
+  /**
+   * Reads credential files again when they are due, or `now`; concurrent callers share one read. When that fails, what
+   * was read before may be good still: only the server's refusal (`now`) makes it an error.
+   */
+  async #refresh(now = false): Promise<void> {
     const age = this.#options.clock.monotonic() - this.#readAt;
-    if (age < (this.#options.maxAge ?? 60_000)) return Promise.resolve();
+    if (!now && age < (this.#options.maxAge ?? 1000)) return;
     this.#refreshing ??= this.#read().finally(() => {
       this.#refreshing = undefined;
     });
-    return this.#refreshing;
+    try {
+      await this.#refreshing;
+    } catch (error) {
+      if (now || this.#session === undefined) throw error;
+    }
   }
 
   async #read(): Promise<void> {
