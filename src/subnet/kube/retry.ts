@@ -19,11 +19,13 @@ const REPEAT = 60_000;
 /** Longest wait that a server's Retry-After is granted, ms. */
 const LONGEST_WAIT = 300_000;
 
-/** A condition that lasts: logged when it begins, when it changes and once a minute, and when it ends. */
+/** A condition that lasts: logged when it begins, when it changes and once a minute at most, and when it ends. */
 export class Complaint {
   readonly #context: RetryContext;
   #text: string | undefined;
   #at = 0;
+  /** It was logged, and its end was not. */
+  #open = false;
 
   constructor(context: RetryContext) {
     this.#context = context;
@@ -44,13 +46,14 @@ export class Complaint {
     if (text === this.#text && now - this.#at < REPEAT) return;
     this.#text = text;
     this.#at = now;
+    this.#open = true;
     this.#context.log.warn(what, fields);
   }
 
-  /** The condition is over; `what` is logged when it had been complained about. */
+  /** The condition is over; `what` is logged when the condition was. One that comes and goes all the time is not. */
   over(what: string): void {
-    if (this.#text !== undefined) this.#context.log.info(what);
-    this.#text = undefined;
+    if (this.#open) this.#context.log.info(what);
+    this.#open = false;
   }
 }
 
