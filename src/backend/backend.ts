@@ -1,3 +1,4 @@
+import type { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
 import type { Ip } from '#net/ip.ts';
 import type { Mac } from '#net/mac.ts';
@@ -32,18 +33,24 @@ export interface BackendContext {
   readonly isOnLink: (ip: Ip) => boolean;
 }
 
-/** A family of a peer that is left out. */
-export interface Rejection {
-  readonly family: Family;
+/** Why a peer is left out. */
+export interface Refusal {
   readonly kind: LeftOutReason;
   /** In words, for the log. */
   readonly reason: string;
+}
+
+/** A family of a peer that is left out. */
+export interface Rejection extends Refusal {
+  readonly family: Family;
 }
 
 /** What a peer's lease comes to: entries for the kernel, and families left out with the reason. */
 export interface PeerPlan {
   readonly entries: readonly Entry[];
   readonly rejected: readonly Rejection[];
+  /** Subnets that packets must not be sent to, not by the default route either. */
+  readonly unreachable?: readonly Cidr[];
 }
 
 /** A backend is a plan: pure functions of leases. The reconciler is the only one that writes. */
@@ -55,5 +62,7 @@ export interface Backend {
   readonly links: readonly VxlanLink[];
   /** `backend-data` in the annotations: raw JSON. */
   readonly backendData: PerFamily<string>;
+  /** True when `peer` asks whether peers are on the link: it is asked again when routes of the host have changed. */
+  readonly asksRoutes?: boolean;
   peer(lease: Lease): PeerPlan;
 }

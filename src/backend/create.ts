@@ -1,12 +1,25 @@
 import { ConfigError } from '#base/errors.ts';
 import { BACKEND_TYPES, type NetworkConfig } from '#subnet/config.ts';
+import { checkAlloc, createAlloc } from './alloc.ts';
 import type { Backend, BackendContext } from './backend.ts';
-import { createVxlan, readVxlanOptions } from './vxlan.ts';
+import { checkHostGw, createHostGw } from './host-gw.ts';
+import { checkVxlan, createVxlan } from './vxlan.ts';
+
+interface BackendKind {
+  /** Throws ConfigError for options that it does not take; returns warnings. */
+  readonly check: (config: NetworkConfig) => readonly string[];
+  readonly create: (context: BackendContext) => Backend;
+}
+
+const KINDS: ReadonlyMap<string, BackendKind> = new Map([
+  ['vxlan', { check: checkVxlan, create: createVxlan }],
+  ['host-gw', { check: checkHostGw, create: createHostGw }],
+  ['alloc', { check: checkAlloc, create: createAlloc }],
+]);
 
 /** The backend that the configuration names. Throws ConfigError as `checkBackend` does. */
 export function createBackend(context: BackendContext): Backend {
-  checkBackend(context.config);
-  return createVxlan(context);
+  return kindOf(context.config).create(context);
 }
 
 /**
@@ -14,12 +27,17 @@ export function createBackend(context: BackendContext): Backend {
  * e.g. about unknown keys.
  */
 export function checkBackend(config: NetworkConfig): readonly string[] {
+  return kindOf(config).check(config);
+}
+
+function kindOf(config: NetworkConfig): BackendKind {
   const { type, path } = config.backend;
-  if (type === 'vxlan') return readVxlanOptions(config).warnings;
+  const kind = KINDS.get(type);
+  if (kind !== undefined) return kind;
   const known = BACKEND_TYPES.includes(type);
   throw new ConfigError(
     `${path}Type`,
     known ? `backend ${type} is not built into this version` : `${JSON.stringify(type)} is not a backend`,
-    { cure: 'Set Backend.Type to vxlan' },
+    { cure: `Set Backend.Type to one of ${[...KINDS.keys()].join(', ')}` },
   );
 }

@@ -1,14 +1,16 @@
 import { ConfigError } from '#base/errors.ts';
 import { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
-import type { Ip } from '#net/ip.ts';
 import { Mac } from '#net/mac.ts';
 import type { Entry, VxlanLink } from '#host/plan.ts';
 import { readBackendOptions } from '#subnet/backend-options.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
 import type { FamilyLease, Lease } from '#subnet/lease.ts';
-import type { Backend, BackendContext, PeerPlan, Rejection } from './backend.ts';
+import type { Backend, BackendContext, PeerPlan, Refusal, Rejection } from './backend.ts';
+import { otherBackend, strangeSide } from './peer.ts';
 import { parseVtepMac, renderVxlanData } from './vxlan-data.ts';
+
+const TYPE = 'vxlan';
 
 /** Outer IP, UDP, VXLAN and inner Ethernet header, bytes (RFC 7348 section 5). */
 const OVERHEAD: Readonly<Record<Family, number>> = { ipv4: 50, ipv6: 70 };
@@ -33,15 +35,15 @@ export function vxlanName(family: Family, vni: number): string {
   return family === 'ipv4' ? `flannel.${vni}` : `flannel-v6.${vni}`;
 }
 
-/** The backend's options out of the configuration. Throws ConfigError naming key and value. */
-export function readVxlanOptions(config: NetworkConfig) {
-  return readBackendOptions(config.backend, SCHEMA);
+/** Throws ConfigError naming key and value of an option that it does not take; returns warnings. */
+export function checkVxlan(config: NetworkConfig): readonly string[] {
+  return readBackendOptions(config.backend, SCHEMA).warnings;
 }
 
 /** The VXLAN backend: a VTEP per family; per peer a neighbour, an FDB entry and a route. */
 export function createVxlan(context: BackendContext): Backend {
   const { config, external, own } = context;
-  const { options } = readVxlanOptions(config);
+  const { options } = readBackendOptions(config.backend, SCHEMA);
   const outerMtu = options.MTU === 0 ? external.mtu : options.MTU;
   const links = new Map<Family, VxlanLink>();
   const backendData: Partial<Record<Family, string>> = {};
@@ -69,10 +71,11 @@ export function createVxlan(context: BackendContext): Backend {
   }
   const smallest = links.has('ipv4') ? OVERHEAD.ipv4 : OVERHEAD.ipv6;
   return {
-    type: 'vxlan',
+    type: TYPE,
     mtu: outerMtu - smallest,
     links: [...links.values()],
     backendData,
+    asksRoutes: options.DirectRouting,
     peer: (lease) => planPeer(lease, { context, links, directRouting: options.DirectRouting }),
   };
 }
@@ -94,7 +97,7 @@ function innerMtu(
 
 /** The MAC of an earlier run, so that peers need not learn another: annotation, then device, then a new one. */
 function ownMac(context: BackendContext, device: { family: Family; name: string }): Mac {
-  const published = context.own.backendType === 'vxlan' ? context.own.backendData[device.family] : undefined;
+  const published = context.own.backendType === TYPE ? context.own.backendData[device.family] : undefined;
   const earlier = published === undefined ? undefined : parseVtepMac(published);
   if (earlier instanceof Mac) return earlier;
   const live = context.liveMac(device.name);
@@ -109,13 +112,10 @@ interface PeerContext {
 }
 
 function planPeer(lease: Lease, peer: PeerContext): PeerPlan {
+  const other = otherBackend(lease, TYPE, peer.context);
+  if (other !== undefined) return other;
   const entries: Entry[] = [];
   const rejected: Rejection[] = [];
-  if (lease.backendType !== 'vxlan') {
-    const reason = `it uses backend ${JSON.stringify(lease.backendType.slice(0, 32))}, this node vxlan`;
-    const { families } = peer.context.config;
-    return { entries, rejected: families.map((family) => ({ family, kind: 'backend', reason })) };
-  }
   for (const [family, link] of peer.links) {
     const side = lease.families[family];
     if (side === undefined) continue;
@@ -126,20 +126,12 @@ function planPeer(lease: Lease, peer: PeerContext): PeerPlan {
   return { entries, rejected };
 }
 
-type Refusal = Omit<Rejection, 'family'>;
-
 /** One code path for both families: its entries, or why the peer is left out. */
 function planFamily(side: FamilyLease, link: VxlanLink, peer: PeerContext): readonly Entry[] | Refusal {
   const { context } = peer;
   const { subnet, publicIp } = side;
-  const own = context.own.subnets[subnet.family];
-  if (own?.overlaps(subnet) === true)
-    return { kind: 'own_subnet', reason: `its subnet ${subnet} overlaps this node's ${own}` };
-  const unusable = unusableAddress(publicIp, subnet);
-  if (unusable !== undefined) return { kind: 'address', reason: unusable };
-  if ([link.local, context.external.publicIps[subnet.family]].some((ip) => ip?.equals(publicIp) === true)) {
-    return { kind: 'address', reason: `it publishes this node's own address ${publicIp}` };
-  }
+  const strange = strangeSide(side, context);
+  if (strange !== undefined) return strange;
   if (peer.directRouting && context.isOnLink(publicIp)) {
     return [{ type: 'route', link: link.parent, dst: subnet, gateway: publicIp, onlink: false }];
   }
@@ -152,14 +144,4 @@ function planFamily(side: FamilyLease, link: VxlanLink, peer: PeerContext): read
     { type: 'fdb', link: link.name, mac, dst: publicIp },
     { type: 'route', link: link.name, dst: subnet, gateway, onlink: true },
   ];
-}
-
-/** Addresses that no peer can have. */
-function unusableAddress(ip: Ip, subnet: Cidr): string | undefined {
-  if (ip.family !== subnet.family) return `its public address ${ip} is of the other family`;
-  if (ip.isUnspecified() || ip.isLoopback() || ip.isMulticast())
-    return `its public address ${ip} is not a peer's`;
-  if (ip.toString() === '255.255.255.255') return 'its public address is the broadcast address';
-  if (subnet.contains(ip)) return `its public address ${ip} lies inside its own pod subnet ${subnet}`;
-  return undefined;
 }

@@ -97,3 +97,14 @@ export function isOnLink(rtnetlink: Rtnetlink, link: string, ip: Ip): boolean {
     return false;
   }
 }
+
+/** True while the interface is up and has the addresses that were found: only then routes say anything about peers. */
+export function isUsable(
+  rtnetlink: Pick<Rtnetlink, 'link' | 'addresses'>,
+  { name, addresses }: ExternalInterface,
+): boolean {
+  const link = rtnetlink.link(name);
+  if (link?.up !== true) return false;
+  const own = rtnetlink.addresses({ link: link.index });
+  return Object.values(addresses).every((ip) => own.some(({ cidr }) => cidr.ip.equals(ip)));
+}

@@ -4,6 +4,7 @@ import { surprise } from '#host/surprise.ts';
 import { NETLINK } from '#netlink/connection.ts';
 import type { NetlinkMessage } from '#netlink/message.ts';
 import { NetlinkMonitor } from '#netlink/monitor.ts';
+import { RT_TABLE } from '#rtnetlink/constants.ts';
 import { decodeNotification, RTNLGRP, type RtNotification } from '#rtnetlink/notification.ts';
 
 export interface HostMonitorOptions {
@@ -13,6 +14,8 @@ export interface HostMonitorOptions {
   readonly external: string;
   /** Its state or its addresses have changed. */
   readonly onExternal: () => void;
+  /** Somebody else's route through it came or went. */
+  readonly onForeignRoute: () => void;
   /** Something is not as planned. */
   readonly onSurprise: (what: string) => void;
   /** Names of links by index, read anew. */
@@ -60,6 +63,14 @@ export class HostMonitor implements Disposable {
     return notification.type === 'address' && this.#names.get(notification.address.link) === external;
   }
 
+  #isForeignRoute(notification: RtNotification): boolean {
+    if (notification.type !== 'route') return false;
+    const { link, table, dst } = notification.route;
+    if (table !== RT_TABLE.MAIN || link === undefined || this.#names.get(link) !== this.#options.external)
+      return false;
+    return dst === undefined || !this.#options.plan().entries.has(`r ${dst}`);
+  }
+
   #take(message: NetlinkMessage): void {
     let notification: RtNotification | undefined;
     try {
@@ -74,6 +85,7 @@ export class HostMonitor implements Disposable {
       nameOf: (index) => this.#names.get(index),
     });
     if (this.#isExternal(notification)) this.#options.onExternal();
+    if (this.#isForeignRoute(notification)) this.#options.onForeignRoute();
     // A link's name is needed for the entries that go with it, so the map follows only afterwards.
     if (notification.type === 'link') {
       const { index, name } = notification.link;

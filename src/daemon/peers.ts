@@ -1,6 +1,7 @@
 import type { Logger } from '#base/log.ts';
 import type { Backend } from '#backend/backend.ts';
 import { Claims, type Conflict, type EntryChange, type Wish } from '#host/claims.ts';
+import type { Cidr } from '#net/cidr.ts';
 import type { Lease } from '#subnet/lease.ts';
 import type { LeaseEvent } from '#subnet/manager.ts';
 
@@ -16,6 +17,10 @@ export class Peers {
   readonly #complaints = new Map<string, string>();
   #conflicts: ReadonlySet<string> = new Set();
   readonly #names = new Set<string>();
+  /** Kept only where the plan of a peer may change without its lease. */
+  readonly #leases = new Map<string, Lease>();
+  readonly #unreachable = new Map<string, readonly Cidr[]>();
+  #unreachableList: readonly Cidr[] | undefined;
 
   constructor(backend: Backend, log: Logger, relax: () => void = () => {}) {
     this.#backend = backend;
@@ -26,6 +31,23 @@ export class Peers {
   /** Peers known, left-out ones included. */
   get size(): number {
     return this.#names.size;
+  }
+
+  /** Peers that are left out, wholly or in one family. */
+  get leftOut(): number {
+    return this.#complaints.size;
+  }
+
+  /** Subnets of peers that packets must not be sent to; another list whenever they have changed. */
+  get unreachable(): readonly Cidr[] {
+    return (this.#unreachableList ??= [...this.#unreachable.values()].flat());
+  }
+
+  /** What the host's routes change, for a backend that asks them. */
+  again(): EntryChange {
+    const change = this.claims.apply([...this.#leases.values()].map((lease) => this.#put(lease)));
+    this.#reportConflicts();
+    return change;
   }
 
   /** What the events, taken together, change in the kernel. */
@@ -68,7 +90,9 @@ export class Peers {
 
   #put(lease: Lease): Wish {
     this.#names.add(lease.name);
-    const { entries, rejected } = this.#backend.peer(lease);
+    if (this.#backend.asksRoutes === true) this.#leases.set(lease.name, lease);
+    const { entries, rejected, unreachable = [] } = this.#backend.peer(lease);
+    this.#setUnreachable(lease.name, unreachable);
     const complaint = rejected.map(({ family, reason }) => `${family}: ${reason}`).join('; ');
     if (complaint === '') this.#complaints.delete(lease.name);
     else if (this.#complaints.get(lease.name) !== complaint) {
@@ -80,8 +104,18 @@ export class Peers {
 
   #drop(name: string): Wish {
     this.#names.delete(name);
+    this.#leases.delete(name);
+    this.#setUnreachable(name, []);
     this.#complaints.delete(name);
     return [name, []];
+  }
+
+  #setUnreachable(name: string, subnets: readonly Cidr[]): void {
+    const before = this.#unreachable.get(name) ?? [];
+    if (String(before) === String(subnets)) return;
+    if (subnets.length === 0) this.#unreachable.delete(name);
+    else this.#unreachable.set(name, subnets);
+    this.#unreachableList = undefined;
   }
 
   /** One line per pair of peers and kind of quarrel, when it begins. */

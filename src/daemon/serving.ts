@@ -13,12 +13,13 @@ import type { NetworkConfig } from '#subnet/config.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '#subnet/manager.ts';
 import { setUpDevices } from './devices.ts';
 import { ExternalWatch } from './external-watch.ts';
-import { isOnLink } from './external.ts';
+import { isOnLink, isUsable } from './external.ts';
 import { Inbox } from './inbox.ts';
 import { Keeper } from './keeper.ts';
 import { HostMonitor } from './monitor.ts';
 import { txChecksum, type AgentOptions } from './options.ts';
 import { Peers } from './peers.ts';
+import { ReachWatch } from './reach-watch.ts';
 import type { Reporter } from './reporter.ts';
 import { settledOrAborted } from './settled.ts';
 import { startRules } from './start-rules.ts';
@@ -91,7 +92,7 @@ export class Serving {
   #programmed = false;
 
   constructor(parts: ServingParts) {
-    const { options, log, own, rtnetlink, reporter } = parts;
+    const { options, log, own, rtnetlink, reporter, external } = parts;
     this.#parts = parts;
     this.#backend = createBackend(backendContext(parts));
     this.#peers = new Peers(this.#backend, log, relax);
@@ -102,8 +103,11 @@ export class Serving {
       relax,
     });
     const { links } = this.#backend;
-    const blackholes = options.flags['ip-blackhole-route'] ? Object.values(own.subnets) : [];
-    this.#plan = () => planOf({ links, blackholes }, this.#peers.claims);
+    const ownBlackholes = options.flags['ip-blackhole-route'] ? Object.values(own.subnets) : [];
+    this.#plan = () => {
+      const blackholes = [...ownBlackholes, ...this.#peers.unreachable];
+      return planOf({ links, blackholes, external: external.name }, this.#peers.claims);
+    };
     const onPass = (report: PassReport) => reporter.passed(report, !this.#programmed);
     this.#keeper = new Keeper({ ...parts, reconciler: this.#reconciler, plan: this.#plan, onPass });
     parts.stack.defer(() => this.#keeper.close());
@@ -155,8 +159,12 @@ export class Serving {
   }
 
   #take(events: readonly LeaseEvent[]): void {
+    const { unreachable } = this.#peers;
     if (this.#programmed) {
-      this.#keeper.change(this.#peers.take(events));
+      const change = this.#peers.take(events);
+      // A pass blocks before it takes the route away, and the other way round.
+      if (unreachable === this.#peers.unreachable) this.#keeper.change(change);
+      else this.#keeper.pass();
       return;
     }
     this.#peers.load(events);
@@ -174,24 +182,41 @@ export class Serving {
     this.#watchKernel();
     this.#keeper.request('first look with notifications on');
     this.#keepFile();
-    const { entries } = this.#peers.claims;
-    log.info('peers programmed', { peers: this.#peers.size, entries: entries.size, mtu: this.#backend.mtu });
+    const { claims, size, leftOut } = this.#peers;
+    log.info('peers programmed', {
+      peers: size,
+      leftOut,
+      entries: claims.entries.size,
+      mtu: this.#backend.mtu,
+    });
     reporter.started();
   }
 
   #watchKernel(): void {
     const { stack, rtnetlink, external, startOver, log } = this.#parts;
     const watch = stack.use(new ExternalWatch({ rtnetlink, external, onChange: startOver }));
+    const reach = stack.use(new ReachWatch({ ...this.#parts, again: () => this.#planAgain() }));
     stack.use(
       new HostMonitor({
         plan: this.#plan,
         log,
         external: external.name,
-        onExternal: () => watch.poke(),
+        onExternal: () => {
+          watch.poke();
+          reach.poke();
+        },
+        onForeignRoute: () => reach.poke(),
         onSurprise: (what) => this.#keeper.request(what),
         linkNames: () => new Map(rtnetlink.links().map((link) => [link.index, link.name])),
       }),
     );
+  }
+
+  /** Peers may have come onto the link, or gone from it. */
+  #planAgain(): void {
+    const { rtnetlink, external } = this.#parts;
+    if (this.#backend.asksRoutes === true && isUsable(rtnetlink, external))
+      this.#keeper.change(this.#peers.again());
   }
 
   /** Writes the subnet file and keeps it. */

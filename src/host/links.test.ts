@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test';
 import { testKernel, testLink, testMac } from './fixtures.ts';
 import type { HostLink } from './kernel.ts';
 import { linkDifference, staleLinks } from './links.ts';
+import type { VxlanLink } from './plan.ts';
 
 /** `flannel.1` as the kernel shows it, and its parent. */
 function live(): { device: HostLink; parent: HostLink } {
@@ -60,7 +61,7 @@ test('a device that cannot be changed is made anew, whatever else is wrong with 
   ]);
 });
 
-test('stale devices are VXLAN devices with names that only Flannel gives', () => {
+test('stale devices have names and kinds that only Flannel gives', () => {
   const { device } = live();
   const named = (name: string, kind: string | undefined = 'vxlan'): HostLink => ({
     ...device,
@@ -76,18 +77,27 @@ test('stale devices are VXLAN devices with names that only Flannel gives', () =>
     named('myflannel.3'),
     named('flannel.4', 'dummy'),
     named('flannel0', 'tun'),
+    named('flannel-wg', 'wireguard'),
+    named('flannel-wg-v6', 'wireguard'),
+    named('flannel-wg', 'dummy'),
+    named('wg0', 'wireguard'),
+    named('flannel.ipip', 'ipip'),
+    named('tunl0', 'ipip'),
   ];
-  expect(staleLinks([testLink()], links)).toEqual(['flannel.2', 'flannel-v6.1']);
-  expect(staleLinks([], links)).toEqual(['flannel.1', 'flannel.2', 'flannel-v6.1']);
+  const others = ['flannel-wg', 'flannel-wg-v6', 'flannel.ipip'];
+  const stale = (wanted: readonly VxlanLink[]) =>
+    staleLinks({ links: wanted }, links).map(({ name }) => name);
+  expect(stale([testLink()])).toEqual(['flannel.2', 'flannel-v6.1', ...others]);
+  expect(stale([])).toEqual(['flannel.1', 'flannel.2', 'flannel-v6.1', ...others]);
+  expect(staleLinks({ links: [], keepDevices: true }, links)).toEqual([]);
 });
 
 test('a device of ours that somebody renamed holds the VNI: it is stale, one with another MAC is not ours', () => {
   const { device } = live();
   const renamed = { ...device, name: 'mine0' };
-  expect(staleLinks([testLink()], [renamed, { ...renamed, name: 'theirs', mac: testMac(9) }])).toEqual([
-    'mine0',
-  ]);
-  expect(staleLinks([testLink({ port: 4789 })], [renamed])).toEqual([]);
+  const theirs = { ...renamed, name: 'theirs', mac: testMac(9) };
+  expect(staleLinks({ links: [testLink()] }, [renamed, theirs])).toEqual([renamed]);
+  expect(staleLinks({ links: [testLink({ port: 4789 })] }, [renamed])).toEqual([]);
 });
 
 test('a device in a bridge is taken out, one with a default destination is made anew', () => {

@@ -1,8 +1,12 @@
 import type { HostLink, KernelOp } from './kernel.ts';
-import type { VxlanLink } from './plan.ts';
+import type { HostPlan, VxlanLink } from './plan.ts';
 
-/** Names that only Flannel's backends give to devices; of another kind than ours they are left alone. */
-const OURS = /^flannel(-v6)?\.\d+$/;
+/** Names that only Flannel's backends give to devices, by kind; one of another kind is left alone. */
+const OURS: ReadonlyMap<string, RegExp> = new Map([
+  ['vxlan', /^flannel(-v6)?\.\d+$/],
+  ['wireguard', /^flannel-wg(-v6)?$/],
+  ['ipip', /^flannel\.ipip$/],
+]);
 
 export interface LinkDifference {
   readonly ops: readonly KernelOp[];
@@ -67,13 +71,16 @@ function incompatibilities(wanted: VxlanLink, live: HostLink, parent: HostLink |
   return wrong;
 }
 
-/** Our devices of an earlier configuration, and those of this one that somebody gave another name: they hold the VNI. */
-export function staleLinks(wanted: readonly VxlanLink[], live: readonly HostLink[]): readonly string[] {
-  const names = new Set(wanted.map((link) => link.name));
+/** Devices of Flannel's backends that are not planned, and planned ones that somebody gave another name: they hold the VNI. */
+export function staleLinks(
+  plan: Pick<HostPlan, 'links' | 'keepDevices'>,
+  live: readonly HostLink[],
+): readonly HostLink[] {
+  if (plan.keepDevices === true) return [];
+  const names = new Set(plan.links.map((link) => link.name));
   return live
-    .filter((link) => !names.has(link.name))
-    .filter((link) => (link.kind === 'vxlan' && OURS.test(link.name)) || isRenamed(wanted, link))
-    .map((link) => link.name);
+    .filter(({ name }) => !names.has(name))
+    .filter((link) => OURS.get(link.kind ?? '')?.test(link.name) === true || isRenamed(plan.links, link));
 }
 
 /** VNI, port and family make a VXLAN device unique in its namespace; the MAC, chosen by chance, says that it is ours. */

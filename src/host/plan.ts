@@ -100,4 +100,8 @@ export interface HostPlan {
   readonly blackholes: readonly Cidr[];
   /** By `entryKey`. */
   readonly entries: ReadonlyMap<string, Entry>;
+  /** Name of the external interface: entries may lead through it, and end with its state. */
+  readonly external?: string;
+  /** True when devices with the names of Flannel's backends may be in use although they are not planned. */
+  readonly keepDevices?: boolean;
 }

@@ -59,6 +59,15 @@ test('a direct route of an earlier run is removed when its peer is gone; one tha
   expect(directRoutes.known()).toEqual([]);
 });
 
+test('a route that the original made for a peer is adopted, so that it goes with the peer after a restart', () => {
+  const { kernel, directRoutes, reconciler } = sound(testPlan([], []));
+  kernel.apply([{ op: 'put', entry: testDirectRoute(2) }]);
+  expect(reconciler.full(testPlan([testDirectRoute(2)], [])).found).toEqual([]);
+  const next = new Reconciler({ kernel, directRoutes, log: silentLogger });
+  expect(next.full(testPlan([], [])).found).toEqual([`${describeEntry(testDirectRoute(2))} is not planned`]);
+  expect(kernel.routes('ipv4')).toEqual([]);
+});
+
 test('a peer that moves from a direct route into the tunnel leaves no record', () => {
   const { kernel, directRoutes, reconciler } = sound(testPlan([]));
   reconciler.change(testPlan([testDirectRoute(2)]), { put: [testDirectRoute(2)], remove: [] });

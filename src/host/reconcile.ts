@@ -49,6 +49,8 @@ export class Reconciler {
   #recordComplaint = '';
   /** Foreign routes that were found to go before ours. */
   #before: ReadonlySet<string> = new Set();
+  /** Families that may have blackhole routes of ours; those of an earlier run are not known. */
+  #blackholeFamilies: ReadonlySet<Family> = new Set(FAMILIES);
 
   constructor(options: ReconcilerOptions) {
     this.#kernel = options.kernel;
@@ -67,7 +69,10 @@ export class Reconciler {
     const pass = new Pass();
     pass.guard(() => {
       const links = this.#devices(pass, plan);
+      this.#blackholes(pass, plan.blackholes, 'all');
       this.#entries(pass, plan, links);
+      // Last: until now they may have carried what now has another route.
+      this.#sweep(pass, staleLinks(plan, [...links.values()]));
     });
     return pass.report();
   }
@@ -77,8 +82,8 @@ export class Reconciler {
     const pass = new Pass();
     pass.guard(() => {
       this.#devices(pass, plan);
-      // Of an earlier run with --ip-blackhole-route, perhaps.
-      this.#blackholes(pass, plan.blackholes, FAMILIES);
+      // Those of an earlier run may be for peers that are not known yet.
+      this.#blackholes(pass, plan.blackholes, 'add');
     });
     return pass.report();
   }
@@ -128,10 +133,9 @@ export class Reconciler {
   /** Returns the links by name, as they are afterwards. */
   #devices(pass: Pass, plan: HostPlan): ReadonlyMap<string, HostLink> {
     const live = this.#kernel.links();
-    for (const name of staleLinks(plan.links, live)) {
-      pass.find(() => `link ${name} of an earlier configuration`);
-      if (this.#write(pass, [{ op: 'delete-link', name }]) === 0) pass.mend('link');
-    }
+    // A device of another VNI may hold the port; without a device of our own it serves until the routes are made.
+    const stale = staleLinks(plan, live).filter(({ kind }) => kind === 'vxlan');
+    if (plan.links.length > 0) this.#sweep(pass, stale);
     for (const link of plan.links) {
       this.#link(pass, link, live);
       // What ethtool cannot do must not keep the rest from being done.
@@ -142,26 +146,34 @@ export class Reconciler {
       const current = links.get(link.name);
       if (current !== undefined) this.#addresses(pass, link, current);
     }
-    const families = new Set(plan.blackholes.map(({ family }) => family));
-    if (families.size > 0) this.#blackholes(pass, plan.blackholes, [...families]);
     return links;
   }
 
-  /** Reads whole tables, so only of `families`. */
-  #blackholes(pass: Pass, wanted: readonly Cidr[], families: readonly Family[]): void {
-    const live = families.flatMap((family) => this.#kernel.blackholes(family));
+  #sweep(pass: Pass, links: readonly HostLink[]): void {
+    for (const { name } of links) {
+      pass.find(() => `link ${name} of an earlier configuration`);
+      if (this.#write(pass, [{ op: 'delete-link', name }]) === 0) pass.mend('link');
+    }
+  }
+
+  /** Reads whole tables, so only of families that have some, or may have. */
+  #blackholes(pass: Pass, wanted: readonly Cidr[], how: 'add' | 'all'): void {
+    const needed = new Set(wanted.map(({ family }) => family));
+    const families = how === 'add' ? needed : this.#blackholeFamilies.union(needed);
+    const live = new Map([...families].flatMap((family) => this.#kernel.blackholes(family)).map(byText));
+    const planned = new Map(wanted.map(byText));
     const ops: KernelOp[] = [];
-    for (const dst of live) {
-      if (wanted.some((cidr) => cidr.equals(dst))) continue;
+    for (const [text, dst] of live) {
+      if (how === 'add' || planned.has(text)) continue;
       pass.find(() => `blackhole route ${dst} is not planned`);
       ops.push({ op: 'delete-blackhole', dst });
     }
-    for (const dst of wanted) {
-      if (live.some((cidr) => cidr.equals(dst))) continue;
+    for (const [text, dst] of planned) {
+      if (live.has(text)) continue;
       pass.find(() => `blackhole route ${dst} missing`);
       ops.push({ op: 'add-blackhole', dst });
     }
-    this.#write(pass, ops);
+    if (this.#write(pass, ops) === 0 && how === 'all') this.#blackholeFamilies = needed;
   }
 
   #link(pass: Pass, wanted: VxlanLink, live: readonly HostLink[]): void {
@@ -234,6 +246,7 @@ export class Reconciler {
     }
     this.#refused.clear();
     this.#forgetVanished(plan, remove);
+    this.#adopt(plan, right);
     if (put.length === 0 && remove.length === 0) return;
     this.#change(pass, plan, { put, remove });
   }
@@ -246,6 +259,13 @@ export class Reconciler {
         this.#log.warn('a route of somebody else goes before the one to a peer', { route: what });
     }
     this.#before = now;
+  }
+
+  /** Direct routes that were there already, perhaps made by the original: from now on they are ours. */
+  #adopt(plan: HostPlan, right: ReadonlySet<Entry>): void {
+    const direct: RouteEntry[] = [];
+    for (const entry of right) if (entry.type === 'route' && isDirect(plan, entry)) direct.push(entry);
+    if (direct.length > 0) this.#record(() => this.#directRoutes.remember(direct));
   }
 
   /** Records of routes that are neither planned nor there: somebody else made an end of them. */
@@ -301,6 +321,10 @@ function isWanted(op: KernelOp, error: ErrnoError): boolean {
 /** The plan made of links and of what the peers claim. */
 export function planOf(devices: Omit<HostPlan, 'entries'>, claims: Claims): HostPlan {
   return { ...devices, entries: claims.entries };
+}
+
+function byText(cidr: Cidr): [string, Cidr] {
+  return [cidr.toString(), cidr];
 }
 
 /** A route through a link that is not ours. */

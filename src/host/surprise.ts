@@ -92,7 +92,7 @@ function linkSurprise(link: Link, deleted: boolean, { plan, nameOf }: SurpriseCo
   const wanted = plan.links.find(({ name }) => name === link.name);
   if (wanted === undefined) {
     // A parent that comes, goes or changes its state may have taken our devices along.
-    const parent = plan.links.some((planned) => planned.parent === link.name);
+    const parent = plan.external === link.name || plan.links.some((planned) => planned.parent === link.name);
     return parent ? `external interface ${link.name} ${deleted ? 'removed' : 'changed'}` : undefined;
   }
   if (deleted) return `link ${link.name} removed`;
@@ -111,10 +111,11 @@ function parentSurprise(
   action: 'new' | 'delete',
   context: SurpriseContext,
 ): string | undefined {
-  const uses = context.plan.links.some((link) => link.parent === name && link.local.family === family);
-  return uses && action === 'delete'
-    ? `an address of ${name ?? 'the external interface'} removed`
-    : undefined;
+  const { links, external } = context.plan;
+  const uses = links.some((link) => link.parent === name && link.local.family === family);
+  if (uses && action === 'delete') return `an address of ${name ?? 'the external interface'} removed`;
+  // Routes through the interface go with its last address, and can be made again when it has one.
+  return name !== undefined && name === external ? `addresses of ${name} changed` : undefined;
 }
 
 function entrySurprise(entry: Entry, action: 'new' | 'delete', plan: HostPlan): string | undefined {

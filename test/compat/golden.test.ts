@@ -21,6 +21,8 @@ function otherNode(folder: string, devices: readonly string[]): PeerSpec {
     (device) => golden(`${folder}/fdb-${device}.txt`).split(' ')[0] ?? '',
   );
   const dual = devices.length > 1;
+  if (folder === 'host-gw')
+    return { podCidrs: ['10.244.2.0/24'], publicIp: '192.168.50.12', backend: 'host-gw' };
   return {
     podCidrs: ['10.244.2.0/24', ...(dual ? ['2001:cafe:42:2::/64'] : [])],
     publicIp: '192.168.50.12',
@@ -81,6 +83,8 @@ describeInNetns(import.meta.path, 'the agent leaves what the original leaves', (
   test('vxlan-direct-routing: a route, and nothing on the device', async () => {
     await compare('vxlan-direct-routing', []);
   });
+
+  test('host-gw', () => compare('host-gw', []));
 
   test('without earlier annotations it chooses MACs of its own and publishes them', async () => {
     await using world = await AgentWorld.create({ netConf: golden('vxlan-dual-nftables/net-conf.json') });

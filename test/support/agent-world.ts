@@ -30,11 +30,14 @@ export interface PeerSpec {
   readonly podCidrs: readonly string[];
   readonly publicIp: string;
   readonly publicIp6?: string;
-  readonly mac: string;
+  /** Of the vxlan backend; without it `backend-data` is null. */
+  readonly mac?: string;
   readonly mac6?: string;
+  /** Default vxlan. */
+  readonly backend?: string;
 }
 
-export const N2: PeerSpec = {
+export const N2: PeerSpec & { readonly mac: string } = {
   podCidrs: ['10.244.2.0/24'],
   publicIp: '192.168.50.12',
   mac: 'ba:35:f7:c1:34:9a',
@@ -48,12 +51,14 @@ export function vxlanData(mac: string, vni = 1): string {
 export function peerAnnotations(peer: PeerSpec): Record<string, string> {
   const all: Record<string, string> = {
     'kube-subnet-manager': 'true',
-    'backend-type': 'vxlan',
-    'backend-data': vxlanData(peer.mac),
+    'backend-type': peer.backend ?? 'vxlan',
+    'backend-data': peer.mac === undefined ? 'null' : vxlanData(peer.mac),
     'public-ip': peer.publicIp,
   };
-  if (peer.publicIp6 !== undefined) all['public-ipv6'] = peer.publicIp6;
-  if (peer.mac6 !== undefined) all['backend-v6-data'] = vxlanData(peer.mac6);
+  if (peer.publicIp6 !== undefined) {
+    all['public-ipv6'] = peer.publicIp6;
+    all['backend-v6-data'] = peer.mac6 === undefined ? 'null' : vxlanData(peer.mac6);
+  }
   return prefixed(all);
 }
 
