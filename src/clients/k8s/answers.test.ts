@@ -20,7 +20,7 @@ afterEach(() => {
 });
 
 /** A client of a server that answers every request with these bytes, or as `answer` does. */
-async function clientOf(answer: string | ((socket: Socket) => void), timeout = 2000) {
+async function clientOf(answer: string | ((socket: Socket) => void), timeout = 2000, watchTimeout = timeout) {
   server = createServer((socket) => {
     connections += 1;
     socket.on('error', () => {});
@@ -32,7 +32,7 @@ async function clientOf(answer: string | ((socket: Socket) => void), timeout = 2
   const { port } = server.address() as AddressInfo;
   return createKubeClient(
     { server: `http://127.0.0.1:${port}`, source: 'test', insecure: false },
-    { clock: fastClock, random: Math.random, timeout, watchTimeout: timeout, collectGarbage: () => {} },
+    { clock: fastClock, random: Math.random, timeout, watchTimeout, collectGarbage: () => {} },
   );
 }
 
@@ -105,11 +105,15 @@ for (const [verb, ask] of Object.entries(VERBS)) {
   });
 
   test(`${verb}: one byte now and then ${verb === 'watch' ? 'is a quiet watch' : 'is no answer'}`, async () => {
-    const client = await clientOf((socket) => {
-      socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
-      const timer = setInterval(() => socket.write('1\r\n \r\n'), 20);
-      socket.on('close', () => clearInterval(timer));
-    }, 100);
+    const client = await clientOf(
+      (socket) => {
+        socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
+        const timer = setInterval(() => socket.write('1\r\n \r\n'), 20);
+        socket.on('close', () => clearInterval(timer));
+      },
+      100,
+      700,
+    );
     const quiet = Bun.sleep(1500).then(() => 'still there');
     const outcome = await Promise.race([failure(ask(client)), quiet]);
     client.close();

@@ -87,11 +87,11 @@ test('away for an hour: asked every 7 to 15 s, told once a minute, and gone on w
   const world = new World();
   await world.run(
     () => ({ names: ['a'], version: '7' }),
-    ({ onProgress, onEvent }, { clock, stop }) => {
+    ({ onProgress, onEvent }, { clock }) => {
       if (clock.time < HOUR) throw away();
       onProgress?.();
       onEvent({ type: 'ADDED', object: node('b', 8) });
-      stop.call(world);
+      world.stop();
     },
   );
   expect(world.told).toEqual(['reset a', 'put b']);
