@@ -3,7 +3,7 @@ import { createLogger } from '#base/log.ts';
 import { ensureBridgeNetfilter } from './bridge-netfilter.ts';
 
 /** What is said for these sysctls; `after`: what loading the module makes of them. */
-function said(values: Record<string, string>, after?: Record<string, string>): string[] {
+function said(values: Record<string, string>, after?: Record<string, string>, writable = false): string[] {
   const lines: string[] = [];
   const now = () => new Date(0);
   const log = createLogger({
@@ -18,7 +18,11 @@ function said(values: Record<string, string>, after?: Record<string, string>): s
     current = after;
     return true;
   };
-  ensureBridgeNetfilter(['ipv4'], log, { read: (path) => current[path], loadModule });
+  const write = (path: string, value: string) => {
+    if (writable) current = { ...current, [path]: value };
+    return writable;
+  };
+  ensureBridgeNetfilter(['ipv4'], log, { read: (path) => current[path], write, loadModule });
   return lines;
 }
 
@@ -34,5 +38,6 @@ test('not loaded: it is loaded', () => {
 
 test('not to be had, or switched off: told with the cure', () => {
   expect(said({}).join()).toContain('cure="modprobe br_netfilter');
+  expect(said({ [KEY]: '0' }, undefined, true)).toEqual([]);
   expect(said({ [KEY]: '0' }).join()).toContain('cure="sysctl -w net.bridge.bridge-nf-call-iptables=1"');
 });

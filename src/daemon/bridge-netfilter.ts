@@ -1,9 +1,10 @@
 import type { Logger } from '#base/log.ts';
-import { readSysctl } from '#host/sysctl.ts';
+import { readSysctl, setSysctl } from '#host/sysctl.ts';
 import type { Family } from '#net/family.ts';
 import { childEnvironment } from '#traffic/exec.ts';
 
-const KEYS: Readonly<Record<Family, string>> = {
+/** The sysctl that sends bridged packets through iptables, by family; there only with br_netfilter. */
+export const BRIDGE_NETFILTER: Readonly<Record<Family, string>> = {
   ipv4: 'net/bridge/bridge-nf-call-iptables',
   ipv6: 'net/bridge/bridge-nf-call-ip6tables',
 };
@@ -11,12 +12,15 @@ const KEYS: Readonly<Record<Family, string>> = {
 export interface BridgeNetfilterTools {
   /** The value of a sysctl by its path; undefined when it does not exist. */
   readonly read: (path: string) => string | undefined;
+  /** False when it cannot be set. */
+  readonly write: (path: string, value: string) => boolean;
   /** Loads a kernel module; false when it cannot. */
   readonly loadModule: (name: string) => boolean;
 }
 
 const SYSTEM: BridgeNetfilterTools = {
   read: readSysctl,
+  write: setSysctl,
   loadModule(name) {
     try {
       return (
@@ -42,13 +46,13 @@ export function ensureBridgeNetfilter(
   log: Logger,
   tools: BridgeNetfilterTools = SYSTEM,
 ): void {
-  const missing = () => families.filter((family) => tools.read(KEYS[family]) === undefined);
+  const missing = () => families.filter((family) => tools.read(BRIDGE_NETFILTER[family]) === undefined);
   if (missing().length > 0 && tools.loadModule('br_netfilter'))
     log.info('loaded the kernel module br_netfilter');
   for (const family of families) {
-    const key = KEYS[family];
+    const key = BRIDGE_NETFILTER[family];
     const value = tools.read(key);
-    if (value === '1') continue;
+    if (value === '1' || (value !== undefined && tools.write(key, '1'))) continue;
     const name = key.replaceAll('/', '.');
     const [found, cure] =
       value === undefined

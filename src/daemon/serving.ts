@@ -24,6 +24,7 @@ import type { Reporter } from './reporter.ts';
 import { settledOrAborted } from './settled.ts';
 import { startRules } from './start-rules.ts';
 import { SubnetFile } from './subnet-file.ts';
+import { Sysctls, sysctlWishes } from './sysctls.ts';
 
 /** What a run has found out before it touches the kernel. */
 export interface ServingParts {
@@ -117,6 +118,7 @@ export class Serving {
   async run(): Promise<void> {
     const { manager, stop, stack, reporter, log } = this.#parts;
     await this.#setUp();
+    this.#keepSysctls();
     await this.#publish();
     await this.#rules();
     reporter.waiting('waiting for the list of nodes');
@@ -140,6 +142,13 @@ export class Serving {
       signal: stop,
       onWait: (reason) => reporter.waiting(reason),
     });
+  }
+
+  #keepSysctls(): void {
+    const { config, external, log, stack } = this.#parts;
+    const { families, enableNftables } = config;
+    const wishes = sysctlWishes({ families, links: this.#backend.links, iptables: !enableNftables });
+    stack.use(new Sysctls({ wishes, external: external.name, log }));
   }
 
   async #publish(): Promise<void> {

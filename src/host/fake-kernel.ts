@@ -24,6 +24,8 @@ export class FakeKernel implements KernelPort {
   readonly #blackholes = new Map<string, Cidr>();
   /** Links without it; the kernel turns it on for every new VXLAN device. */
   readonly #noTxChecksum = new Set<string>();
+  readonly #settled = new Set<string>();
+  /** Links whose settings were changed, in order. */
   readonly settled: string[] = [];
   /** Every change asked for, in order. */
   readonly log: KernelOp[] = [];
@@ -87,8 +89,16 @@ export class FakeKernel implements KernelPort {
     );
   }
 
-  settleLink(name: string): void {
+  settleLink(name: string): readonly string[] {
+    if (this.#settled.has(name) || !this.#links.has(name)) return [];
+    this.#settled.add(name);
     this.settled.push(name);
+    return ['accept_ra'];
+  }
+
+  /** Somebody changes what `settleLink` set. */
+  unsettle(name: string): void {
+    this.#settled.delete(name);
   }
 
   blackholes(family: Family): Cidr[] {
@@ -176,6 +186,7 @@ export class FakeKernel implements KernelPort {
     if (index === undefined) return 'ENODEV';
     this.#links.delete(name);
     this.#noTxChecksum.delete(name);
+    this.#settled.delete(name);
     this.#addresses = this.#addresses.filter((entry) => entry.link !== index);
     this.#neighbours = this.#neighbours.filter((entry) => entry.link !== index);
     this.#fdb = this.#fdb.filter((entry) => entry.link !== index);

@@ -102,6 +102,9 @@ export interface KernelPort {
   blackholes(family: Family): Cidr[];
   /** Makes the changes in order, batched; one place per change: undefined, or the kernel's answer. */
   apply(ops: readonly KernelOp[]): (ErrnoError | undefined)[];
-  /** What follows the creation of a link: `accept_ra` 0. */
-  settleLink(name: string): void;
+  /**
+   * Settings of a link that are no attributes: `accept_ra` 0, and IPv6 on for a link that is to have addresses of it. Says
+   * what it changed.
+   */
+  settleLink(name: string, family: Family): readonly string[];
 }

@@ -32,7 +32,7 @@ import type {
 } from './kernel.ts';
 import { BLACKHOLE_PRIORITY, type Entry, type RouteEntry, type VxlanLink } from './plan.ts';
 import { explainRefusal } from './refusal.ts';
-import { setLinkSysctl } from './sysctl.ts';
+import { readSysctl, setSysctl } from './sysctl.ts';
 
 const BLOCKING: ReadonlySet<number> = new Set([RTN.BLACKHOLE, RTN.UNREACHABLE, RTN.PROHIBIT, RTN.THROW]);
 
@@ -99,9 +99,14 @@ export class NetlinkKernel implements KernelPort, Disposable {
       .flatMap(({ dst }) => (dst === undefined ? [] : [dst]));
   }
 
-  settleLink(name: string): void {
-    // Router advertisements have no business inside the overlay.
-    setLinkSysctl('ipv6', name, { key: 'accept_ra', value: '0' });
+  settleLink(name: string, family: Family): readonly string[] {
+    // Router advertisements have no business inside the overlay. An administrator may have IPv6 off by default.
+    const keys = family === 'ipv6' ? ['accept_ra', 'disable_ipv6'] : ['accept_ra'];
+    return keys.filter((key) => {
+      const path = `net/ipv6/conf/${name}/${key}`;
+      const found = readSysctl(path);
+      return found !== undefined && found !== '0' && setSysctl(path, '0');
+    });
   }
 
   apply(ops: readonly KernelOp[]): (ErrnoError | undefined)[] {

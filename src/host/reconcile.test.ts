@@ -373,3 +373,11 @@ test('a kernel that cannot tell or change the checksum offload: an error, and th
   expect(reconciler.full(plan).errors).toHaveLength(1);
   expect(reconciler.full(plan).errors).toEqual([]);
 });
+
+test('settings of a device that somebody changed are put back', () => {
+  const { kernel, reconciler } = sound(PLAN);
+  expect(reconciler.full(PLAN).found).toEqual([]);
+  kernel.unsettle('flannel.1');
+  expect(reconciler.full(PLAN).found).toEqual(['accept_ra of flannel.1 was not 0']);
+  expect(reconciler.full(PLAN).found).toEqual([]);
+});

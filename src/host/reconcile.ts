@@ -180,12 +180,16 @@ export class Reconciler {
     const named = (name: string) => live.find((link) => link.name === name);
     const difference = linkDifference(wanted, named(wanted.name), named(wanted.parent));
     for (const found of difference.found) pass.find(() => found);
-    if (difference.ops.length === 0) return;
-    if (this.#write(pass, difference.ops) > 0) return;
-    const macs = difference.ops.filter((op) => op.op === 'set-link' && op.mac !== undefined).length;
-    pass.mend('mac', macs);
-    pass.mend('link', difference.found.length - macs);
-    if (difference.created) this.#kernel.settleLink(wanted.name);
+    if (difference.ops.length > 0) {
+      if (this.#write(pass, difference.ops) > 0) return;
+      const macs = difference.ops.filter((op) => op.op === 'set-link' && op.mac !== undefined).length;
+      pass.mend('mac', macs);
+      pass.mend('link', difference.found.length - macs);
+    }
+    const settled = this.#kernel.settleLink(wanted.name, wanted.local.family);
+    if (difference.created) return;
+    for (const key of settled) pass.find(() => `${key} of ${wanted.name} was not 0`);
+    pass.mend('link', settled.length);
   }
 
   #txChecksum(pass: Pass, { name, txChecksum: wanted }: VxlanLink): void {

@@ -43,7 +43,9 @@ export function linkContract(make: Make, family: Family): void {
         gbp: true,
       },
     });
-    kernel.settleLink('flannel.1');
+    kernel.settleLink('flannel.1', family);
+    expect(kernel.settleLink('flannel.1', family)).toEqual([]);
+    expect(kernel.settleLink('none', family)).toEqual([]);
   });
 
   test('a name or a VNI that is taken, and a parent that is not there, are told apart', () => {
