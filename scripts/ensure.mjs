@@ -23,6 +23,7 @@ export const TEST_PACKAGES = [
   { name: 'kubernetes-client', program: 'kubectl', why: 'tries the lab API as a real client' },
   { name: 'etcd-server', program: 'etcd', why: 'the store of the etcd subnet manager' },
   { name: 'etcd-client', program: 'etcdctl', why: 'looks into it as an operator does' },
+  { name: 'systemd', program: 'systemd-analyze', why: 'reads the units' },
   { name: 'openssl', program: 'openssl', why: 'makes certificates for the TLS tests' },
   { name: 'gcc', program: 'gcc', why: 'compares kernel constants with the C headers' },
   { name: 'linux-libc-dev', program: '/usr/include/linux/rtnetlink.h', why: 'those headers' },

@@ -5,6 +5,7 @@ const HELP = `flannelctl - look at and try out the Flannel pod network
 usage: flannelctl <command> [arguments]
 
   lab [command]   a whole cluster network on this machine: nodes, pods, overlay ("flannelctl lab help")
+  docker-opts     options that put Docker's bridge into this node's subnet ("flannelctl docker-opts --help")
   version         print the version
   help            print this text
 `;
@@ -15,6 +16,8 @@ export async function cliMain(args: readonly string[]): Promise<number> {
   switch (command) {
     case 'lab':
       return (await import('#lab/main.ts')).labMain(rest);
+    case 'docker-opts':
+      return (await import('./docker/main.ts')).dockerOptsMain(rest, process.env);
     case 'version': {
       const { VERSION } = await import('#base/version.ts');
       writeSync(1, `flannelctl v${VERSION}\n`);

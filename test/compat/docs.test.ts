@@ -5,6 +5,7 @@ import { VERSION } from '#base/version.ts';
 import { parseKubeconfig } from '#clients/k8s/kubeconfig.ts';
 import { FLAGS, type FlagSpec } from '#daemon/flag-table.ts';
 import { parseFlags } from '#daemon/flags.ts';
+import { checkOptions } from '#daemon/options.ts';
 import { FLANNEL_CONFLIST } from '#lab/cni/conflist.ts';
 import { HELP } from '#lab/command/help.ts';
 import { COMMANDS, FAULTS, parseLabArguments } from '#lab/command/options.ts';
@@ -145,10 +146,22 @@ describe('the installation page', () => {
   });
 
   test('starts the agent with flags that it takes', () => {
-    const words = /^ExecStart=\S+\/flanneld (.+)$/m.exec(text)?.[1]?.split(' ') ?? [];
-    const { given, warnings } = parseFlags(words, {});
-    expect(warnings).toEqual([]);
-    expect([...given]).toContain('kube-subnet-mgr');
+    const unit = read('packaging/systemd/flanneld.service');
+    const words = /^ExecStart=\S+\/flanneld (.+)$/m.exec(unit)?.[1]?.split(' ') ?? [];
+    const files = blocks('sh').filter((block) => block.startsWith('FLANNELD_'));
+    expect(files).toHaveLength(2);
+    for (const file of files) {
+      const env = Object.fromEntries(
+        file
+          .trim()
+          .split('\n')
+          .map((line) => line.split(/=(.*)/)),
+      );
+      const { given, warnings, values } = parseFlags(words, env);
+      expect(warnings).toEqual([]);
+      expect([...given]).toContain(file === files[0] ? 'kube-subnet-mgr' : 'etcd-endpoints');
+      checkOptions({ flags: values, env });
+    }
   });
 });
 
