@@ -172,7 +172,7 @@ test('why a peer is left out is also a value', () => {
     createBackend(context())
       .peer(lease({ ipv4: side(change) }))
       .rejected.map((rejection) => rejection.kind);
-  expect(kind({ backendData: 'null' })).toEqual(['annotations']);
+  expect(kind({ backendData: 'null' })).toEqual(['unreadable']);
   expect(kind({ backendData: `{"VtepMAC":"${MAC}"}` })).toEqual(['own_mac']);
   expect(kind({ subnet: Cidr.parse('10.244.1.0/24') })).toEqual(['own_subnet']);
   expect(kind({ publicIp: LOCAL.ipv4 })).toEqual(['address']);

@@ -136,7 +136,7 @@ function planFamily(side: FamilyLease, link: VxlanLink, peer: PeerContext): read
     return [{ type: 'route', link: link.parent, dst: subnet, gateway: publicIp, onlink: false }];
   }
   const mac = parseVtepMac(side.backendData);
-  if (typeof mac === 'string') return { kind: 'annotations', reason: mac };
+  if (typeof mac === 'string') return { kind: 'unreadable', reason: mac };
   if (mac.equals(link.mac)) return { kind: 'own_mac', reason: `it publishes this node's own VtepMAC ${mac}` };
   const gateway = subnet.first();
   return [

@@ -18,6 +18,11 @@ export class FlannelError extends Error {
     this.actor = actor;
     this.cure = details.cure;
   }
+
+  /** What happened, as one of a small set of words, e.g. `ENODEV`: for counting. */
+  get kind(): string {
+    return this.name;
+  }
 }
 
 /** A bad value in configuration, flags, environment or CNI input: the operator mends it. */
@@ -65,6 +70,10 @@ export class ErrnoError extends FlannelError {
     this.errno = errno;
     this.code = code;
     this.call = call;
+  }
+
+  override get kind(): string {
+    return this.code;
   }
 }
 

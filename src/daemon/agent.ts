@@ -4,6 +4,7 @@ import type { Logger } from '#base/log.ts';
 import type { ExternalInterface } from '#backend/backend.ts';
 import { checkBackend } from '#backend/create.ts';
 import type { Ip } from '#net/ip.ts';
+import type { CountedRequest } from '#clients/k8s/transport.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
 import type { PerFamily } from '#subnet/lease.ts';
@@ -11,12 +12,14 @@ import type { OwnRecord } from '#subnet/manager.ts';
 import { openEtcdStore } from './etcd-store.ts';
 import { findExternalInterface } from './external.ts';
 import type { Readiness } from './health.ts';
+import type { AgentMetrics } from './metrics/agent.ts';
 import type { AgentOptions } from './options.ts';
 import { Reporter } from './reporter.ts';
 import { keepReservations } from './reservations.ts';
 import { draftAttributes, runFile, Serving } from './serving.ts';
 import { StatusFile } from './status-file.ts';
 import { openStore } from './store.ts';
+import type { Systemd } from './systemd.ts';
 
 export interface AgentContext {
   readonly options: AgentOptions;
@@ -30,6 +33,8 @@ export interface AgentContext {
   readonly patience: number;
   /** Least time between two writes of the last known state, ms. */
   readonly saveEvery: number;
+  readonly metrics: AgentMetrics;
+  readonly systemd: Pick<Systemd, 'ready' | 'status'>;
 }
 
 /** How often readiness, status file and subnet file are looked at, ms. */
@@ -41,19 +46,22 @@ export class Agent {
   readonly #reporter: Reporter;
 
   constructor(context: AgentContext) {
-    const { options, clock, log, silence } = context;
+    const { options, clock } = context;
     this.#context = context;
     this.#reporter = new Reporter({
-      statusFile: new StatusFile(runFile(options, 'status.json')),
-      notifySocket: options.env['NOTIFY_SOCKET'],
-      clock,
-      log,
-      silence,
+      ...context,
+      statusFile: new StatusFile(runFile(options, 'status.json'), clock),
+      ipamDir: options.flags['ipam-dir'],
     });
   }
 
   readiness(): Readiness {
     return this.#reporter.readiness();
+  }
+
+  /** False when the agent runs but does not get on. */
+  get alive(): boolean {
+    return this.#reporter.alive;
   }
 
   /** Runs until `signal` is aborted. Throws only what waiting cannot mend; the status file then says what that was. */
@@ -68,7 +76,7 @@ export class Agent {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { options, log } = this.#context;
+    const { options, log, metrics } = this.#context;
     await using stack = new AsyncDisposableStack();
     const reporter = this.#reporter;
     const timer = setInterval(() => reporter.tick(), TICK);
@@ -76,13 +84,16 @@ export class Agent {
     const restart = new AbortController();
     const stop = AbortSignal.any([signal, restart.signal]);
     // Ends with `stop`, and never fails.
-    void keepReservations({ ...this.#context, dir: options.flags['ipam-dir'], signal: stop });
+    const onFreed = (count: number) => metrics.freed(count);
+    void keepReservations({ ...this.#context, dir: options.flags['ipam-dir'], signal: stop, onFreed });
     const onWait = (reason: string) => reporter.waiting(reason);
     const startOver = (reason: string) => restart.abort(new StartOver(reason));
     const onOwnChange = (record: OwnRecord) =>
       startOver(`the subnet is now ${Object.values(record.subnets).join(', ')}`);
     const rtnetlink = stack.use(Rtnetlink.open());
-    const context = { ...this.#context, signal: stop, startOver, onOwnChange, onWait };
+    const hooks = { startOver, onOwnChange, onWait, observer: reporter.observer };
+    const onRequest = (request: CountedRequest) => metrics.requested(request);
+    const context = { ...this.#context, signal: stop, ...hooks, onRequest };
     const { config, manager } = options.flags['kube-subnet-mgr']
       ? await openStore(context)
       : await openEtcdStore({

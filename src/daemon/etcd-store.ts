@@ -35,14 +35,14 @@ export interface DraftParts {
 export async function openEtcdStore(
   context: EtcdStoreContext,
 ): Promise<{ readonly config: NetworkConfig; readonly manager: SubnetManager }> {
-  const { options, log, clock, random, signal, onWait } = context;
+  const { options, log, clock, random, signal, onWait, observer } = context;
   const { flags } = options;
   const etcd = etcdConfig(flags);
   log.info('etcd', { endpoints: etcd.endpoints.join(','), prefix: flags['etcd-prefix'] });
   const client = createEtcdClient(etcd);
   signal.addEventListener('abort', () => client.close(), { once: true });
   const prefix = normalPrefix(flags['etcd-prefix']);
-  const common = { client, prefix, log, clock, random, onWait };
+  const common = { client, prefix, log, clock, random, onWait, observer };
   const { config, text: configText } = await readEtcdConfig(common, signal);
   let own: PerFamily<Cidr> = {};
   let external: ExternalInterface | undefined;

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmdirSync,
   rmSync,
@@ -14,7 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cidr } from '#net/cidr.ts';
 import { dualConfig } from './fixtures.ts';
-import { StatusFile } from './status-file.ts';
+import { ManualClock } from './manual-clock.ts';
+import { StatusFile, type StatusContent } from './status-file.ts';
 import { SubnetFile } from './subnet-file.ts';
 
 let folder = '';
@@ -76,29 +78,41 @@ test('kept: repairs are told, and an error until it is over', async () => {
   expect(existsSync(path)).toBe(false);
 });
 
-test('the status file follows readiness and is written only for news', () => {
+const content = (urgent: string, count = 0, age = 0): StatusContent => ({
+  urgent,
+  status: { reason: urgent, count },
+  passing: { age },
+});
+
+test('the status file: readiness at once, the rest once a second, and nothing without news', async () => {
   const path = join(folder, 'run', 'status.json');
-  const status = new StatusFile(path);
-  status.update({ ready: false, reason: 'waiting' });
-  expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({
-    ready: false,
-    reason: 'waiting',
-    pid: process.pid,
-  });
-  const before = statSync(path).ino;
-  status.update({ ready: false, reason: 'waiting' });
-  expect(statSync(path).ino).toBe(before);
-  status.update({ ready: true, reason: 'ready' });
-  expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ ready: true, reason: 'ready' });
+  const clock = new ManualClock();
+  const status = new StatusFile(path, clock);
+  const read = (): unknown => JSON.parse(readFileSync(path, 'utf8'));
+  expect(status.update(content('waiting'))).toBe(true);
+  expect(read()).toEqual({ reason: 'waiting', count: 0, age: 0, writtenAt: '1970-01-01T00:00:00.000Z' });
+  await clock.advance(5000);
+  expect(status.update(content('waiting', 0, 5))).toBe(false);
+  expect(status.update(content('waiting', 1, 5))).toBe(true);
+  await clock.advance(999);
+  expect(status.update(content('waiting', 2))).toBe(false);
+  expect(read()).toMatchObject({ count: 1, age: 5 });
+  expect(status.update(content('ready', 2))).toBe(true);
+  await clock.advance(999);
+  expect(status.update(content('ready', 3))).toBe(false);
+  await clock.advance(1);
+  expect(status.update(content('ready', 3, 6))).toBe(true);
+  expect(read()).toEqual({ reason: 'ready', count: 3, age: 6, writtenAt: '1970-01-01T00:00:06.999Z' });
+  expect(readdirSync(join(folder, 'run'))).toEqual(['status.json']);
 });
 
 test('a status that could not be written is tried again', () => {
   const blocked = join(folder, 'file');
   writeFileSync(blocked, '');
   chmodSync(blocked, 0o644);
-  const status = new StatusFile(join(blocked, 'status.json'));
-  expect(() => status.update({ ready: true, reason: 'ready' })).toThrow();
+  const status = new StatusFile(join(blocked, 'status.json'), new ManualClock());
+  expect(() => status.update(content('ready'))).toThrow();
   rmSync(blocked);
-  status.update({ ready: true, reason: 'ready' });
+  expect(status.update(content('ready'))).toBe(true);
   expect(existsSync(join(blocked, 'status.json'))).toBe(true);
 });

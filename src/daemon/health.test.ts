@@ -1,12 +1,14 @@
 import { expect, test } from 'bun:test';
 import { cureOf, FlannelError } from '#base/errors.ts';
-import { startHealth, type HealthServer, type Readiness } from './health.ts';
+import { startHealth, type HealthServer, type HealthSources, type Readiness } from './health.ts';
+
+const SOURCES: HealthSources = { readiness: () => ({ ready: true, reason: 'ready' }), metrics: () => '' };
 
 async function withServer(
   readiness: () => Readiness,
   body: (url: string, server: HealthServer) => Promise<void>,
 ): Promise<void> {
-  const server = startHealth('127.0.0.1', 0, readiness);
+  const server = startHealth('127.0.0.1', 0, { readiness, metrics: () => 'test_ready 1\n' });
   try {
     await body(`http://127.0.0.1:${server.port}`, server);
   } finally {
@@ -29,6 +31,10 @@ test('healthz is about the process, readyz about its work', async () => {
       expect(await get('/readyz?verbose')).toBe('200 ready\n');
       expect(await get('/readyz', { method: 'HEAD' })).toBe('200 ');
       expect(await get('/readyz', { method: 'POST' })).toBe('405 method not allowed\n');
+      expect(await get('/metrics')).toBe('200 test_ready 1\n');
+      expect((await fetch(`${url}/metrics`)).headers.get('content-type')).toBe(
+        'text/plain; version=0.0.4; charset=utf-8',
+      );
       for (const path of ['/', '/healthz/', '/../etc/passwd']) {
         expect(await get(path)).toBe('404 not found\n');
       }
@@ -47,7 +53,7 @@ test('a port that is taken and an address that is none are errors with a cure', 
       ] as const) {
         let caught: unknown;
         try {
-          await startHealth(ip, wanted, () => ({ ready: true, reason: '' })).close();
+          await startHealth(ip, wanted, SOURCES).close();
         } catch (error) {
           caught = error;
         }
@@ -57,5 +63,5 @@ test('a port that is taken and an address that is none are errors with a cure', 
       }
     },
   );
-  expect(() => startHealth('', 0, () => ({ ready: true, reason: '' }))).toThrow('--healthz-ip: is empty');
+  expect(() => startHealth('', 0, SOURCES)).toThrow('--healthz-ip: is empty');
 });

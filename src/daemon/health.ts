@@ -1,4 +1,5 @@
 import { ConfigError, FlannelError } from '#base/errors.ts';
+import { METRICS_CONTENT_TYPE } from '#base/metrics.ts';
 
 /** Whether the agent does its work, and if not, why. */
 export interface Readiness {
@@ -13,8 +14,16 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
-/** `GET /healthz`: 200 while the process runs. `GET /readyz`: 200 when ready, else 503 with the reason. */
-export function startHealth(ip: string, port: number, readiness: () => Readiness): HealthServer {
+export interface HealthSources {
+  readonly readiness: () => Readiness;
+  /** The page of metrics, made anew. */
+  readonly metrics: () => string;
+}
+
+/**
+ * `GET /healthz`: 200 while the process runs. `GET /readyz`: 200 when ready, else 503 with the reason. `GET /metrics`: for Prometheus.
+ */
+export function startHealth(ip: string, port: number, sources: HealthSources): HealthServer {
   if (ip === '') throw new ConfigError('--healthz-ip', 'is empty');
   try {
     const server = Bun.serve({
@@ -26,9 +35,11 @@ export function startHealth(ip: string, port: number, readiness: () => Readiness
           return new Response('method not allowed\n', { status: 405 });
         if (pathname === '/healthz') return new Response('flanneld is running\n');
         if (pathname === '/readyz') {
-          const { ready, reason } = readiness();
+          const { ready, reason } = sources.readiness();
           return new Response(`${reason}\n`, { status: ready ? 200 : 503 });
         }
+        if (pathname === '/metrics')
+          return new Response(sources.metrics(), { headers: { 'content-type': METRICS_CONTENT_TYPE } });
         return new Response('not found\n', { status: 404 });
       },
     });

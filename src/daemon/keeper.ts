@@ -1,6 +1,6 @@
 import { Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
-import { cureOf, describe } from '#base/errors.ts';
+import { cureOf, describe, type FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { EntryChange } from '#host/claims.ts';
 import type { PassReport } from '#host/pass.ts';
@@ -13,8 +13,10 @@ export interface KeeperOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;
-  /** Called after every full pass. */
-  readonly onPass: (report: PassReport) => void;
+  /** Called after every full pass with its duration, ms. */
+  readonly onPass: (report: PassReport, ms: number) => void;
+  /** Called when the kernel refused a peer's change. */
+  readonly onRefusal?: (errors: readonly FlannelError[]) => void;
 }
 
 /** Wait for more notifications of the same event before the pass, ms. */
@@ -26,6 +28,8 @@ const QUIET = 5000;
 /** A full pass without cause: at least this often, ms, and at most this share of the time. */
 const PERIOD = 30_000;
 const SHARE = 0.005;
+/** A pass that is late by so much does not come any more, ms. */
+const STALLED = 30_000;
 
 /** Decides when a full pass runs: on request (shortly after, once for many), after a failure, and now and then. */
 export class Keeper {
@@ -72,7 +76,7 @@ export class Keeper {
     });
     this.#noteRepair(report);
     this.#complain(report.errors);
-    onPass(report);
+    onPass(report, took);
     if (report.errors.length > 0) this.#schedule(this.#backoff.next());
     else {
       this.#backoff.reset();
@@ -87,9 +91,15 @@ export class Keeper {
     const errors = this.#options.reconciler.change(this.#options.plan(), change);
     const [first] = errors;
     if (first === undefined) return;
+    this.#options.onRefusal?.(errors);
     this.#complain(errors);
     this.#reasons.add('a change was refused');
     this.#schedule(this.#backoff.next());
+  }
+
+  /** True when a pass should long have begun: something here is stuck. */
+  get stalled(): boolean {
+    return !this.#closed && this.#options.clock.monotonic() > this.#due + STALLED;
   }
 
   close(): void {

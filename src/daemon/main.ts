@@ -7,9 +7,10 @@ import { Agent, StartOver, type AgentContext } from './agent.ts';
 import { parseFlags, type ParsedFlags } from './flags.ts';
 import { startHealth } from './health.ts';
 import { helpText } from './help.ts';
-import { notifySystemd } from './notify.ts';
+import { AgentMetrics } from './metrics/agent.ts';
 import { checkOptions, type AgentOptions } from './options.ts';
 import { SILENCE } from './readiness.ts';
+import { Systemd } from './systemd.ts';
 
 /** What no operator sets, but a test does. */
 export interface Tuning {
@@ -73,7 +74,6 @@ async function runDaemon(
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       log.info('stopping; what is in the kernel stays', { signal });
-      notifySystemd(process.env['NOTIFY_SOCKET'], 'STOPPING=1');
       stop.abort(new Stopped());
     });
   }
@@ -92,12 +92,19 @@ class Stopped extends FlannelError {
 }
 
 /** Runs agents, one after another when the subnet of this node changes, until stopped. */
-async function serve(context: AgentContext, signal: AbortSignal): Promise<number> {
-  const { flags } = context.options;
+async function serve(parts: Omit<AgentContext, 'metrics' | 'systemd'>, signal: AbortSignal): Promise<number> {
+  const { log, options } = parts;
+  const { flags, env } = options;
+  const metrics = new AgentMetrics();
+  const isAlive = () => agent.alive;
+  using systemd = new Systemd({ env, pid: process.pid, isAlive, log });
+  signal.addEventListener('abort', () => systemd.stopping(), { once: true });
+  const context = { ...parts, metrics, systemd };
   let agent = new Agent(context);
   const port = flags['healthz-port'];
   try {
-    const health = port === 0 ? undefined : startHealth(flags['healthz-ip'], port, () => agent.readiness());
+    const sources = { readiness: () => agent.readiness(), metrics: () => metrics.render() };
+    const health = port === 0 ? undefined : startHealth(flags['healthz-ip'], port, sources);
     try {
       for (;;) {
         try {
@@ -105,7 +112,8 @@ async function serve(context: AgentContext, signal: AbortSignal): Promise<number
           return 0;
         } catch (error) {
           if (!(error instanceof StartOver)) throw error;
-          context.log.warn('starting over', { reason: describe(error) });
+          log.warn('starting over', { reason: describe(error) });
+          metrics.startedOver();
           agent = new Agent(context);
         }
       }
@@ -114,7 +122,7 @@ async function serve(context: AgentContext, signal: AbortSignal): Promise<number
     }
   } catch (error) {
     if (signal.aborted) return 0;
-    return fail(context.log, error);
+    return fail(log, error);
   }
 }
 

@@ -16,6 +16,8 @@ export interface HostMonitorOptions {
   readonly onExternal: () => void;
   /** Somebody else's route through it came or went. */
   readonly onForeignRoute: () => void;
+  /** Notifications were lost: called before `onSurprise` is. */
+  readonly onOverrun: () => void;
   /** Something is not as planned. */
   readonly onSurprise: (what: string) => void;
   /** Names of links by index, read anew. */
@@ -44,6 +46,7 @@ export class HostMonitor implements Disposable {
       onMessage: (message) => this.#take(message),
       onOverrun: () => {
         this.#names = options.linkNames();
+        options.onOverrun();
         options.onSurprise('notifications of the kernel were lost');
       },
     });

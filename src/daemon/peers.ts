@@ -2,7 +2,7 @@ import type { Logger } from '#base/log.ts';
 import type { Backend } from '#backend/backend.ts';
 import { Claims, type Conflict, type EntryChange, type Wish } from '#host/claims.ts';
 import type { Cidr } from '#net/cidr.ts';
-import type { Lease } from '#subnet/lease.ts';
+import type { Lease, LeftOutReason } from '#subnet/lease.ts';
 import type { LeaseEvent } from '#subnet/manager.ts';
 
 const LARGE = 1000;
@@ -15,6 +15,7 @@ export class Peers {
   /** Called after every `LARGE` peers of a list: a place to collect garbage. */
   readonly #relax: () => void;
   readonly #complaints = new Map<string, string>();
+  readonly #reasons = new Map<string, LeftOutReason>();
   #conflicts: ReadonlySet<string> = new Set();
   readonly #names = new Set<string>();
   /** Kept only where the plan of a peer may change without its lease. */
@@ -48,6 +49,15 @@ export class Peers {
     const change = this.claims.apply([...this.#leases.values()].map((lease) => this.#put(lease)));
     this.#reportConflicts();
     return change;
+  }
+
+  get names(): ReadonlySet<string> {
+    return this.#names;
+  }
+
+  /** Why peers are left out, wholly or in one family; the first reason of several. */
+  get reasons(): ReadonlyMap<string, LeftOutReason> {
+    return this.#reasons;
   }
 
   /** What the events, taken together, change in the kernel. */
@@ -94,6 +104,9 @@ export class Peers {
     const { entries, rejected, unreachable = [] } = this.#backend.peer(lease);
     this.#setUnreachable(lease.name, unreachable);
     const complaint = rejected.map(({ family, reason }) => `${family}: ${reason}`).join('; ');
+    const [first] = rejected;
+    if (first === undefined) this.#reasons.delete(lease.name);
+    else this.#reasons.set(lease.name, first.kind);
     if (complaint === '') this.#complaints.delete(lease.name);
     else if (this.#complaints.get(lease.name) !== complaint) {
       this.#complaints.set(lease.name, complaint);
@@ -107,6 +120,7 @@ export class Peers {
     this.#leases.delete(name);
     this.#setUnreachable(name, []);
     this.#complaints.delete(name);
+    this.#reasons.delete(name);
     return [name, []];
   }
 

@@ -1,25 +1,47 @@
 import type { Clock } from '#base/clock.ts';
 import { describe } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import type { Sample } from '#base/metrics.ts';
+import type { HostPlan } from '#host/plan.ts';
 import type { PassReport } from '#host/pass.ts';
 import type { SubnetManager } from '#subnet/manager.ts';
+import type { StoreObserver } from '#subnet/observer.ts';
 import type { Readiness } from './health.ts';
-import { notifySystemd } from './notify.ts';
+import type { AgentMetrics, RepairKind, RunView } from './metrics/agent.ts';
+import { capacitySamples, plannedSamples, reservedSamples } from './metrics/run-view.ts';
+import type { PeersSummary } from './peers-summary.ts';
 import { readinessOf, type ReadinessState } from './readiness.ts';
+import { Repairs } from './repairs.ts';
+import { statusOf, time, type LastPass, type NodeFacts } from './status.ts';
 import type { StatusFile } from './status-file.ts';
+import type { Systemd } from './systemd.ts';
 
 export interface ReporterOptions {
   readonly statusFile: StatusFile;
-  readonly notifySocket: string | undefined;
+  readonly systemd: Pick<Systemd, 'ready' | 'status'>;
+  readonly metrics: AgentMetrics;
   readonly clock: Clock;
   readonly log: Logger;
   /** ms without a word from the store after which the agent is not ready. */
   readonly silence: number;
+  /** host-local's folder; empty: unknown. */
+  readonly ipamDir: string;
 }
 
-/** Knows whether the agent does its work, and tells: status file, systemd, and whoever waits for the first time. */
-export class Reporter {
+/** What can be asked of a run once it knows its subnet and its external interface. */
+export interface RunParts {
+  readonly facts: NodeFacts;
+  readonly peers: () => PeersSummary;
+  readonly plan: () => HostPlan;
+  /** True when full passes do not come when they should. */
+  readonly stalled: () => boolean;
+}
+
+/** Knows whether the agent does its work, and tells: status file, metrics, systemd, and whoever waits for the first time. */
+export class Reporter implements RunView {
   readonly #options: ReporterOptions;
+  readonly #repairs: Repairs;
+  readonly #startedAt: number;
   readonly #state: ReadinessState = {
     starting: 'starting',
     passError: undefined,
@@ -27,14 +49,20 @@ export class Reporter {
     fileError: undefined,
   };
   #store: Pick<SubnetManager, 'lastContact' | 'trouble' | 'fromMemory'> | undefined;
+  #run: RunParts | undefined;
+  #pass: LastPass | undefined;
+  #rules: { readonly error: string | undefined } | undefined;
   #onReady: (() => void) | undefined;
   #statusComplaint = '';
   #foundBefore = '';
 
   constructor(options: ReporterOptions) {
+    const { metrics, clock, systemd } = options;
     this.#options = options;
-    const { notifySocket } = options;
-    this.#onReady = () => notifySystemd(notifySocket, 'READY=1');
+    this.#repairs = new Repairs(metrics, clock);
+    this.#startedAt = clock.now();
+    this.#onReady = () => systemd.ready();
+    metrics.follow(this);
   }
 
   readiness(): Readiness {
@@ -48,9 +76,30 @@ export class Reporter {
     });
   }
 
+  get ready(): boolean {
+    return this.readiness().ready;
+  }
+
   /** Where the state of the store can be asked for. */
   follow(store: Pick<SubnetManager, 'lastContact' | 'trouble' | 'fromMemory'>): void {
     this.#store = store;
+  }
+
+  /** Where the rest can be asked for. */
+  serve(run: RunParts): void {
+    this.#run = run;
+  }
+
+  /** What the store tells to be counted. */
+  get observer(): StoreObserver {
+    const { metrics } = this.#options;
+    return {
+      listed: () => metrics.listed(),
+      watchEnded: (why) => metrics.watchEnded(why),
+      published: () => metrics.published(),
+      leaseRepaired: (keys) => this.repaired('lease', keys.length, `changed: ${keys.join(', ')}`),
+      failed: (error) => metrics.failed(error),
+    };
   }
 
   /** Called once, when the agent is ready for the first time, after what was to be called before. */
@@ -75,22 +124,35 @@ export class Reporter {
     this.tick();
   }
 
-  /** The outcome of a full pass; `expected` when it was bound to find much: the first one. */
-  passed(report: PassReport, expected: boolean): void {
+  /** The outcome of a full pass that took `ms`; `expected` when it was bound to find much: the first one. */
+  passed(report: PassReport, { ms, expected }: { readonly ms: number; readonly expected: boolean }): void {
+    const { metrics, clock, log } = this.#options;
+    metrics.passed(report, ms / 1000);
+    this.#pass = { at: clock.now(), ms, report };
     this.#state.passError = report.errors[0] === undefined ? undefined : describe(report.errors[0]);
     const found = report.found.slice(0, 5).join('; ');
     // What cannot be repaired is found again by every attempt.
     const again = report.errors.length > 0 && found === this.#foundBefore;
-    if (!expected && this.#state.starting === undefined && report.foundCount > 0 && !again) {
+    if (!expected && this.#state.starting === undefined && report.foundCount > 0) {
       const what = report.errors.length === 0 ? 'not as planned; repaired' : 'not as planned';
-      this.#options.log.warn(what, { found, count: report.foundCount });
+      if (!again) log.warn(what, { found, count: report.foundCount });
+      this.#repairs.note(report.mended, found);
     }
     this.#foundBefore = found;
     this.tick();
   }
 
-  rules(error: string | undefined): void {
+  /** What else somebody had changed; it is as it should be again. */
+  repaired(kind: RepairKind, count: number, what: string): void {
+    this.#repairs.note(new Map([[kind, count]]), what);
+  }
+
+  /** The outcome of a check of the traffic rules. */
+  rules(error: string | undefined, repaired: number): void {
+    this.#options.metrics.rulesChecked(error !== undefined, repaired);
     this.#state.rulesError = error;
+    this.#rules = { error };
+    if (repaired > 0) this.repaired('rules', repaired, 'traffic rules');
   }
 
   /** The outcome of an attempt to write the subnet file. */
@@ -98,25 +160,73 @@ export class Reporter {
     const text = error === undefined ? undefined : describe(error);
     if (text !== undefined && text !== this.#state.fileError) {
       this.#options.log.error('the subnet file cannot be written; trying again', { error: text });
+      this.#options.metrics.failed(error);
     }
     this.#state.fileError = text;
   }
 
+  peers(): PeersSummary | undefined {
+    return this.#run?.peers();
+  }
+
+  planned(): Iterable<Sample> {
+    return this.#run === undefined ? [] : plannedSamples(this.#run.plan());
+  }
+
+  contactAge(): number | undefined {
+    const last = this.#store?.lastContact();
+    return last === undefined ? undefined : (this.#options.clock.monotonic() - last) / 1000;
+  }
+
+  addresses(): Iterable<Sample> {
+    return capacitySamples(this.#run?.facts.own.subnets ?? {});
+  }
+
+  addressesUsed(): Iterable<Sample> {
+    return reservedSamples(this.#run?.facts.own.subnets ?? {}, this.#options.ipamDir);
+  }
+
+  /** False when the reconciler does not get on. */
+  get alive(): boolean {
+    return this.#run?.stalled() !== true;
+  }
+
   /** Keeps what others see of readiness up to date. */
   tick(): void {
-    const { log, statusFile } = this.#options;
     const readiness = this.readiness();
-    try {
-      statusFile.update(readiness);
-      this.#statusComplaint = '';
-    } catch (error) {
-      const text = describe(error);
-      if (text !== this.#statusComplaint) log.warn('the status file cannot be written', { error: text });
-      this.#statusComplaint = text;
-    }
+    const peers = this.peers();
+    const status = statusOf({
+      readiness,
+      startedAt: this.#startedAt,
+      facts: this.#run?.facts,
+      peers,
+      pass: this.#pass,
+      repairs: this.#repairs.last,
+      rules: this.#rules,
+    });
+    this.#write(JSON.stringify(readiness), status);
+    const { systemd } = this.#options;
+    systemd.status(readiness.ready ? `ready, ${peers?.programmed ?? 0} peers` : readiness.reason);
     if (!readiness.ready) return;
     const call = this.#onReady;
     this.#onReady = undefined;
     call?.();
+  }
+
+  #write(urgent: string, status: Record<string, unknown>): void {
+    const { log, statusFile, clock, metrics } = this.#options;
+    const age = this.contactAge();
+    const passing = age === undefined ? {} : { lastContact: time(clock.now() - age * 1000) };
+    try {
+      statusFile.update({ urgent, status, passing });
+      this.#statusComplaint = '';
+    } catch (error) {
+      const text = describe(error);
+      if (text !== this.#statusComplaint) {
+        log.warn('the status file cannot be written', { error: text });
+        metrics.failed(error);
+      }
+      this.#statusComplaint = text;
+    }
   }
 }

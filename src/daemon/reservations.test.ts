@@ -31,13 +31,15 @@ function start(dir = `${root}/networks`) {
   const clock = new ManualClock();
   const { log, lines } = recordedLog();
   const stop = new AbortController();
-  const done = keepReservations({ dir, clock, log, signal: stop.signal });
-  return { clock, lines, done, stop };
+  const freed: number[] = [];
+  const onFreed = (count: number) => freed.push(count);
+  const done = keepReservations({ dir, clock, log, signal: stop.signal, onFreed });
+  return { clock, lines, done, stop, freed };
 }
 
 test('looks at once and every three minutes, and says what it freed', async () => {
   leak('10.9.0.2', 'a');
-  const { clock, lines, done, stop } = start();
+  const { clock, lines, done, stop, freed } = start();
   expect(lines).toEqual([
     'INFO  freed addresses of containers that are gone network=cbr0 count=1 found="10.9.0.2 of a"',
   ]);
@@ -48,6 +50,7 @@ test('looks at once and every three minutes, and says what it freed', async () =
   expect(lines).toHaveLength(1);
   await clock.advance(1000);
   expect(lines[1]).toContain('count=7');
+  expect(freed).toEqual([1, 7]);
   stop.abort();
   await done;
   expect(clock.waits).toEqual([]);

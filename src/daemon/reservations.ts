@@ -13,6 +13,8 @@ export interface ReservationsOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
+  /** Hears how many addresses were freed. */
+  readonly onFreed: (count: number) => void;
 }
 
 /**
@@ -20,13 +22,16 @@ export interface ReservationsOptions {
  * a DEL. `host-local` itself looks for them only when a range is full.
  */
 export async function keepReservations(options: ReservationsOptions): Promise<void> {
-  const { dir, clock, log, signal } = options;
+  const { dir, clock, log, signal, onFreed } = options;
   if (dir === '') return;
   const bootId = readText('/proc/sys/kernel/random/boot_id').trim();
   const said = new Map<string, string>();
   while (!signal.aborted) {
     const swept = sweepReservations(dir, bootId);
-    for (const network of swept) report(network, { log, said });
+    for (const network of swept) {
+      report(network, { log, said });
+      if (network.freed.length > 0) onFreed(network.freed.length);
+    }
     const busy = swept.some(({ problem }) => problem === 'busy');
     try {
       await clock.sleep(busy ? BUSY : PERIOD, signal);

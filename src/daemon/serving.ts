@@ -5,7 +5,6 @@ import type { Backend, BackendContext, ExternalInterface } from '#backend/backen
 import { createBackend } from '#backend/create.ts';
 import { FileDirectRoutes } from '#host/direct-routes.ts';
 import { NetlinkKernel } from '#host/netlink-kernel.ts';
-import type { PassReport } from '#host/pass.ts';
 import type { HostPlan } from '#host/plan.ts';
 import { planOf, Reconciler } from '#host/reconcile.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
@@ -16,13 +15,16 @@ import { ExternalWatch } from './external-watch.ts';
 import { isOnLink, isUsable } from './external.ts';
 import { Inbox } from './inbox.ts';
 import { Keeper } from './keeper.ts';
+import type { AgentMetrics } from './metrics/agent.ts';
 import { HostMonitor } from './monitor.ts';
 import { txChecksum, type AgentOptions } from './options.ts';
 import { Peers } from './peers.ts';
+import { summarisePeers, type PeersSummary } from './peers-summary.ts';
 import { ReachWatch } from './reach-watch.ts';
 import type { Reporter } from './reporter.ts';
 import { settledOrAborted } from './settled.ts';
 import { startRules } from './start-rules.ts';
+import type { NodeFacts } from './status.ts';
 import { SubnetFile } from './subnet-file.ts';
 import { Sysctls, sysctlWishes } from './sysctls.ts';
 
@@ -34,6 +36,7 @@ export interface ServingParts {
   readonly random: () => number;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly reporter: Reporter;
+  readonly metrics: AgentMetrics;
   readonly config: NetworkConfig;
   readonly manager: SubnetManager;
   readonly own: OwnRecord;
@@ -109,8 +112,19 @@ export class Serving {
       const blackholes = [...ownBlackholes, ...this.#peers.unreachable];
       return planOf({ links, blackholes, external: external.name }, this.#peers.claims);
     };
-    const onPass = (report: PassReport) => reporter.passed(report, !this.#programmed);
-    this.#keeper = new Keeper({ ...parts, reconciler: this.#reconciler, plan: this.#plan, onPass });
+    this.#keeper = new Keeper({
+      ...parts,
+      reconciler: this.#reconciler,
+      plan: this.#plan,
+      onPass: (report, ms) => reporter.passed(report, { ms, expected: !this.#programmed }),
+      onRefusal: (errors) => errors.forEach((error) => parts.metrics.failed(error)),
+    });
+    reporter.serve({
+      facts: this.#facts(),
+      peers: () => this.#summary(),
+      plan: this.#plan,
+      stalled: () => this.#keeper.stalled,
+    });
     parts.stack.defer(() => this.#keeper.close());
   }
 
@@ -130,6 +144,24 @@ export class Serving {
     const inbox = new Inbox((events) => this.#take(events));
     stack.defer(() => inbox.close());
     await manager.watch((event) => inbox.add(event), stop);
+  }
+
+  #facts(): NodeFacts {
+    const { own, external, config } = this.#parts;
+    const { type, mtu } = this.#backend;
+    return {
+      own,
+      backendType: type,
+      publicIps: external.publicIps,
+      external: { name: external.name, mtu: external.mtu },
+      mtu,
+      rulesMode: config.enableNftables ? 'nftables' : 'iptables',
+    };
+  }
+
+  #summary(): PeersSummary {
+    const unreadable = this.#parts.manager.leftOut();
+    return summarisePeers({ peers: this.#peers, unreadable, refused: this.#reconciler.refused });
   }
 
   /** The device must be there before peers hear of it. */
@@ -160,7 +192,7 @@ export class Serving {
 
   async #rules(): Promise<void> {
     const { reporter, stack, options, stop } = this.#parts;
-    const onResult = (error: string | undefined) => reporter.rules(error);
+    const onResult = (error: string | undefined, repaired: number) => reporter.rules(error, repaired);
     const { links } = this.#backend;
     const rules = startRules({ ...this.#parts, ...options, links, onResult });
     stack.use(rules.keeper);
@@ -202,7 +234,7 @@ export class Serving {
   }
 
   #watchKernel(): void {
-    const { stack, rtnetlink, external, startOver, log } = this.#parts;
+    const { stack, rtnetlink, external, startOver, log, metrics } = this.#parts;
     const watch = stack.use(new ExternalWatch({ rtnetlink, external, onChange: startOver }));
     const reach = stack.use(new ReachWatch({ ...this.#parts, again: () => this.#planAgain() }));
     stack.use(
@@ -215,6 +247,7 @@ export class Serving {
           reach.poke();
         },
         onForeignRoute: () => reach.poke(),
+        onOverrun: () => metrics.overrun(),
         onSurprise: (what) => this.#keeper.request(what),
         linkNames: () => new Map(rtnetlink.links().map((link) => [link.index, link.name])),
       }),
@@ -232,9 +265,13 @@ export class Serving {
   #keepFile(): void {
     const { log, options, config, own, reporter, stack } = this.#parts;
     const { flags } = options;
+    const what = 'the subnet file was removed or changed; written again';
     const content = { config, own, mtu: this.#backend.mtu, ipMasq: flags['ip-masq'] };
     const end = new SubnetFile(flags['subnet-file'], content).keep({
-      onRepair: () => log.warn('the subnet file was removed or changed; written again'),
+      onRepair: () => {
+        log.warn(what, { path: flags['subnet-file'] });
+        reporter.repaired('subnet_file', 1, what);
+      },
       onResult: (error) => reporter.file(error),
     });
     stack.defer(end);

@@ -5,6 +5,7 @@ import { ConfigError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { createKubeClient } from '#clients/k8s/client.ts';
 import { loadKubeConfig } from '#clients/k8s/config.ts';
+import type { CountedRequest } from '#clients/k8s/transport.ts';
 import { parseNetworkConfig, type NetworkConfig } from '#subnet/config.ts';
 import { annotationKeys } from '#subnet/kube/annotations.ts';
 import { createKubeManager } from '#subnet/kube/manager.ts';
@@ -12,6 +13,7 @@ import type { OwnRecord, SubnetManager } from '#subnet/manager.ts';
 import { RememberedManager } from '#subnet/remembered/manager.ts';
 import { Recall } from '#subnet/remembered/recall.ts';
 import { nodeName } from './node-name.ts';
+import type { StoreObserver } from '#subnet/observer.ts';
 import type { AgentOptions } from './options.ts';
 
 export interface StoreContext {
@@ -28,6 +30,9 @@ export interface StoreContext {
   readonly startOver: (reason: string) => void;
   readonly onOwnChange: (record: OwnRecord) => void;
   readonly onWait: (reason: string) => void;
+  readonly observer: StoreObserver;
+  /** Hears of every request to the Kubernetes API. */
+  readonly onRequest: (request: CountedRequest) => void;
 }
 
 /** Reads and checks the network configuration; warnings go to the log. */
@@ -55,7 +60,7 @@ function recordPath({ flags }: AgentOptions): string {
 export async function openStore(
   context: StoreContext,
 ): Promise<{ readonly config: NetworkConfig; readonly manager: SubnetManager }> {
-  const { options, log, clock, random } = context;
+  const { options, log, clock, random, onRequest, observer } = context;
   const { flags, env } = options;
   const network = await readNetworkConfig(flags['net-config-path'], log);
   context.onWait('waiting for the API server');
@@ -65,7 +70,7 @@ export async function openStore(
     env,
   });
   log.info('Kubernetes API', { server: config.server, from: config.source });
-  const client = createKubeClient(config, { clock, random });
+  const client = createKubeClient(config, { clock, random, onRequest });
   const path = recordPath(options);
   const prefix = flags['kube-annotation-prefix'];
   const given = env['NODE_NAME'] ?? '';
@@ -97,6 +102,7 @@ export async function openStore(
         setNodeNetworkUnavailable: flags['set-node-network-unavailable'],
         onOwnChange,
         onWait: context.onWait,
+        observer,
       }),
   });
   return { config: network, manager };

@@ -73,6 +73,14 @@ export class Claims {
     return list;
   }
 
+  /** Who claims entries with these keys; looks through everybody's. */
+  ownersOf(keys: ReadonlySet<string>): string[] {
+    const owners: string[] = [];
+    for (const [owner, entries] of this.#byOwner)
+      if (entries.some((entry) => keys.has(entryKey(entry)))) owners.push(owner);
+    return owners;
+  }
+
   #replace(owner: string, wanted: readonly Entry[], before: Before | undefined): void {
     const old = this.#byOwner.get(owner);
     if (old !== undefined) {

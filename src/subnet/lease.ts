@@ -15,11 +15,11 @@ export interface FamilyLease {
 }
 
 /**
- * Why a peer, or one family of it, is left out: it runs another backend; its annotations or podCIDRs cannot be used; its
- * subnet or its MAC is this node's; its public address is no peer's; it is not on this node's link, and has to be.
+ * Why a peer, or one family of it, is left out: it runs another backend; what it publishes, or its podCIDRs, cannot be used;
+ * its subnet or its MAC is this node's; its public address is no peer's; it is not on this node's link, and has to be.
  */
 export type LeftOutReason =
-  'backend' | 'annotations' | 'pod_cidr' | 'own_subnet' | 'own_mac' | 'address' | 'off_link';
+  'backend' | 'unreadable' | 'pod_cidr' | 'own_subnet' | 'own_mac' | 'address' | 'off_link';
 
 /** A node's piece of the pod network: immutable, compared as a whole. */
 export interface Lease {

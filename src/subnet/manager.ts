@@ -1,7 +1,7 @@
 import type { Cidr } from '#net/cidr.ts';
 import type { Ip } from '#net/ip.ts';
 import type { NetworkConfig } from './config.ts';
-import type { Lease, PerFamily } from './lease.ts';
+import type { Lease, LeftOutReason, PerFamily } from './lease.ts';
 
 /** What the store already knows of this node before the backend is set up. */
 export interface OwnRecord {
@@ -49,4 +49,6 @@ export interface SubnetManager {
   trouble?(): string | undefined;
   /** True while the leases are those of an earlier run, because the store has not listed its own yet. */
   fromMemory?(): boolean;
+  /** Peers that are not, or not with all families, in the events, by name: what they publish cannot be used. A live view. */
+  leftOut(): ReadonlyMap<string, LeftOutReason>;
 }

@@ -10,6 +10,7 @@ import { LeaseLost } from '#subnet/etcd/holder.ts';
 import { createEtcdManager, type EtcdManagerOptions } from '#subnet/etcd/manager.ts';
 import type { PerFamily } from '#subnet/lease.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '#subnet/manager.ts';
+import { silentObserver } from '#subnet/observer.ts';
 import { EtcdCluster } from '../support/etcd.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -75,6 +76,7 @@ class Node {
       log,
       clock: systemClock,
       random: Math.random,
+      observer: silentObserver,
       renewMargin: 3_600_000,
       previous: previous === undefined ? {} : { ipv4: Cidr.parse(previous) },
       publicIps: (): Promise<PerFamily<Ip>> => Promise.resolve({ ipv4: Ip.parse(ip) }),

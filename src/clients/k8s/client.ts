@@ -6,7 +6,13 @@ import { JsonPruner } from './json-pruner.ts';
 import type { ReadFile } from './secret.ts';
 import { ALL, JsonError, members, type Selection } from './selection.ts';
 import { Silence } from './silence.ts';
-import { describeRequest, type RequestOptions, statusText, Transport } from './transport.ts';
+import {
+  type CountedRequest,
+  describeRequest,
+  type RequestOptions,
+  statusText,
+  Transport,
+} from './transport.ts';
 
 export interface KubeClientOptions {
   readonly clock: Clock;
@@ -18,6 +24,8 @@ export interface KubeClientOptions {
   readonly timeout?: number;
   /** Silence after which a watch is given up, ms; bookmarks come about once a minute. */
   readonly watchTimeout?: number;
+  /** Hears of every request that was answered or failed, to count it. */
+  readonly onRequest?: ((request: CountedRequest) => void) | undefined;
   /** Frees what a long answer left behind; called every few megabytes. */
   readonly collectGarbage?: () => void;
 }
@@ -118,13 +126,13 @@ class FetchKubeClient implements KubeClient {
   }
 
   get(path: string, options: GetOptions): Promise<unknown> {
-    return this.#object({ method: 'GET', path }, options);
+    return this.#object({ verb: 'get', method: 'GET', path }, options);
   }
 
   patch(path: string, options: PatchOptions): Promise<unknown> {
     const headers = { 'content-type': PATCH_TYPES[options.type] };
     const body = JSON.stringify(options.body);
-    return this.#object({ method: 'PATCH', path, headers, body }, options);
+    return this.#object({ verb: 'patch', method: 'PATCH', path, headers, body }, options);
   }
 
   async list<T>(path: string, options: ListOptions<T>): Promise<List<T>> {
@@ -164,7 +172,7 @@ class FetchKubeClient implements KubeClient {
     options: ListOptions<T>,
     items: T[],
   ): Promise<{ token: string; resourceVersion: string }> {
-    const request = { method: 'GET', path } as const;
+    const request = { verb: 'list', method: 'GET', path } as const;
     const onItem = (item: unknown): void => {
       const reduced = options.reduce(item);
       if (reduced !== undefined) items.push(reduced);
@@ -199,7 +207,7 @@ class FetchKubeClient implements KubeClient {
       timeoutSeconds: String(300 + Math.floor(this.#options.random() * 300)),
     });
     if (options.resourceVersion !== '') query.set('resourceVersion', options.resourceVersion);
-    const request = { method: 'GET', path: `${path}?${query}` } as const;
+    const request = { verb: 'watch', method: 'GET', path: `${path}?${query}` } as const;
     const selection = members({ type: ALL, object: orStatus(options.select) });
     const name = `watch of ${path}`;
     const onValue = (value: unknown): void => options.onEvent(watchEvent(name, value));

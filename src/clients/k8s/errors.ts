@@ -28,6 +28,10 @@ export class ApiError extends FlannelError {
     this.reason = what.reason;
     this.retryAfter = what.retryAfter;
   }
+
+  override get kind(): string {
+    return String(this.status);
+  }
 }
 
 /** Why no answer came. */
@@ -46,6 +50,10 @@ export class TransportError extends FlannelError {
   }) {
     super('api', `${what.request}: ${what.message}`, { ...(what.cure !== undefined && { cure: what.cure }) });
     this.failure = what.failure;
+  }
+
+  override get kind(): string {
+    return this.failure;
   }
 }
 

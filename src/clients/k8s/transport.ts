@@ -1,11 +1,22 @@
 import type { Clock } from '#base/clock.ts';
 import { ConfigError } from '#base/errors.ts';
-import { ApiError, transportError } from './errors.ts';
+import { ApiError, TransportError, transportError, type TransportFailure } from './errors.ts';
 import type { KubeConfig } from './config.ts';
 import { type ReadFile, readTextFile, type Secret } from './secret.ts';
 
+/** What a request is for, in the words of Kubernetes' authorization. */
+export const VERBS = ['get', 'list', 'watch', 'patch'] as const;
+
+/** A request and how it went. */
+export interface CountedRequest {
+  readonly verb: (typeof VERBS)[number];
+  /** HTTP status, or why there was none. */
+  readonly code: number | TransportFailure;
+}
+
 export interface TransportOptions {
   readonly clock: Clock;
+  readonly onRequest?: ((request: CountedRequest) => void) | undefined;
   readonly readFile?: ReadFile;
   /** How old what was read from credential files may be, ms: they are small, and requests are few. */
   readonly maxAge?: number;
@@ -13,6 +24,7 @@ export interface TransportOptions {
 }
 
 export interface RequestOptions {
+  readonly verb: CountedRequest['verb'];
   readonly method: 'GET' | 'PATCH';
   /** Path and query below the server's address. */
   readonly path: string;
@@ -71,8 +83,10 @@ export class Transport {
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
     const session = this.#session?.session;
     if (session === undefined) throw new ConfigError(this.#config.source, 'no credentials were read');
+    const { onRequest = () => {} } = this.#options;
+    const { verb } = request;
     try {
-      return await session.fetch(`${this.#config.server}${request.path}`, {
+      const response = await session.fetch(`${this.#config.server}${request.path}`, {
         method: request.method,
         headers,
         signal: request.signal,
@@ -82,9 +96,16 @@ export class Transport {
         timeout: false,
         ...(request.body !== undefined && { body: request.body }),
       });
+      onRequest({ verb, code: response.status });
+      return response;
     } catch (error) {
+      // Aborted by its caller, the request says nothing of the server; by a timeout, it does.
+      const { aborted, reason } = request.signal;
+      const failure = transportError(describeRequest(request, this.#config.server), aborted ? reason : error);
+      if (failure instanceof TransportError && (!aborted || failure.failure === 'timeout'))
+        onRequest({ verb, code: failure.failure });
       request.signal.throwIfAborted();
-      throw transportError(describeRequest(request, this.#config.server), error);
+      throw failure;
     }
   }
 

@@ -119,7 +119,7 @@ export class Holder {
 
   /** Not more often than now and then: another node with our public address would do the same. */
   async assertAgain(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, log, observer } = this.#options;
     const now = clock.monotonic();
     if (now - this.#assertedAt < ASSERT_AGAIN) return;
     this.#assertedAt = now;
@@ -129,11 +129,12 @@ export class Holder {
       cure: 'look for another node with the same public address',
     });
     await this.#assert(signal);
+    observer.leaseRepaired(['value']);
   }
 
   /** Reads our key; writes it when it does not say what it should. */
   async #assert(signal: AbortSignal): Promise<void> {
-    const { client, prefix, onContact } = this.#options;
+    const { client, prefix, onContact, observer } = this.#options;
     const kv = await client.get(this.#key, signal);
     onContact();
     this.observe(kv === undefined ? undefined : entryOf(kv, subnetsPrefix(prefix)));
@@ -143,8 +144,10 @@ export class Holder {
     const value = renderLeaseValue(attributes);
     const written = await client.putIf({ key: this.#key, value, lease, unchangedSince: modRevision }, signal);
     // Somebody was faster: who, is for the next look to say.
-    if (written) this.#entry = { ...this.#entry, text: value };
-    else await this.#assert(signal);
+    if (written) {
+      this.#entry = { ...this.#entry, text: value };
+      observer.published();
+    } else await this.#assert(signal);
   }
 
   #take(entry: Entry): void {

@@ -3,7 +3,7 @@ import type { KvEvent } from '#clients/etcd/client.ts';
 import { isCompacted } from '#clients/etcd/errors.ts';
 import type { NetworkConfig } from '../config.ts';
 import { Complaint, Waits } from '../kube/retry.ts';
-import { type Lease, sameLease } from '../lease.ts';
+import { type Lease, type LeftOutReason, sameLease } from '../lease.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '../manager.ts';
 import { type ClaimContext, claimSubnet } from './claim.ts';
 import { type Entry, entryOf, leaseOf } from './entry.ts';
@@ -85,8 +85,12 @@ class EtcdManager implements SubnetManager {
     return this.#contact;
   }
 
+  leftOut(): ReadonlyMap<string, LeftOutReason> {
+    return new Map([...this.#problems.keys()].map((name) => [name, 'unreadable']));
+  }
+
   async #follow(onEvent: (event: LeaseEvent) => void, signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, log, observer } = this.#options;
     const complaint = new Complaint(this.#options);
     const waits = new Waits(this.#options, { initial: 200, max: 10_000 });
     while (!signal.aborted) {
@@ -96,15 +100,18 @@ class EtcdManager implements SubnetManager {
         if (this.#revision === undefined) await this.#list(onEvent, signal);
         complaint.over('etcd answers again');
         await this.#watchOnce(onEvent, { signal, onCreated: () => complaint.over('etcd answers again') });
+        observer.watchEnded('ended');
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof LeaseLost) throw error;
         failure = error;
+        const silent = error === this.#cut.signal.reason;
+        if (this.#revision !== undefined)
+          observer.watchEnded(isCompacted(error) ? 'gone' : silent ? 'silent' : 'failed');
         if (isCompacted(error)) {
           log.info('the history in etcd is compacted; listing the leases again');
           this.#revision = undefined;
-        } else if (error !== this.#cut.signal.reason)
-          complaint.say('etcd cannot be followed, trying again', error);
+        } else if (!silent) complaint.say('etcd cannot be followed, trying again', error);
       }
       if (clock.monotonic() - started >= GOOD) waits.reset();
       await waits.sleep(signal, failure);
@@ -112,7 +119,7 @@ class EtcdManager implements SubnetManager {
   }
 
   async #list(onEvent: (event: LeaseEvent) => void, signal: AbortSignal): Promise<void> {
-    const { client, prefix, log } = this.#options;
+    const { client, prefix, log, observer } = this.#options;
     const { config, holder } = this.#held();
     const config0 = await client.get(configKey(prefix), signal);
     const { kvs, revision } = await client.list(subnetsPrefix(prefix), signal);
@@ -130,6 +137,7 @@ class EtcdManager implements SubnetManager {
     }
     this.#leases = leases;
     this.#revision = revision + 1n;
+    observer.listed();
     onEvent({ type: 'reset', leases: new Map(leases) });
     log.info('leases listed', { peers: leases.size, etcd: client.endpoint });
   }

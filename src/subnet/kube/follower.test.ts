@@ -4,6 +4,7 @@ import { createLogger } from '#base/log.ts';
 import type { KubeClient, List, ListOptions, WatchOptions } from '#clients/k8s/client.ts';
 import { ApiError, TransportError } from '#clients/k8s/errors.ts';
 import { ALL } from '#clients/k8s/selection.ts';
+import { silentObserver } from '../observer.ts';
 import { Follower } from './follower.ts';
 import type { NodeView } from './node.ts';
 
@@ -59,7 +60,18 @@ class World {
     const log = createLogger({ level: 'info', format: 'text', now: () => new Date(0), write });
     const onWait = (reason: string, error?: string) => void reasons.push(error ?? reason);
     const onContact = () => {};
-    const context = { client, path: '/n', select: ALL, clock, log, random: Math.random, onContact, onWait };
+    const observer = silentObserver;
+    const context = {
+      client,
+      path: '/n',
+      select: ALL,
+      clock,
+      log,
+      random: Math.random,
+      onContact,
+      onWait,
+      observer,
+    };
     const sink = {
       begin: () => {},
       reduce: ({ name }: NodeView) => name,

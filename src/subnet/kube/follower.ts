@@ -52,7 +52,7 @@ export class Follower<T> {
 
   /** Resolves when `signal` is aborted; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
+    const { clock, observer } = this.#options;
     for (let waited = 0; !signal.aborted;) {
       let failure: unknown;
       let failed = false;
@@ -65,10 +65,11 @@ export class Follower<T> {
           continue;
         }
         await this.#watch(version, signal);
+        observer.watchEnded('ended');
       } catch (error) {
         failure = error;
         failed = true;
-        if (!signal.aborted) this.#failed(error);
+        if (!signal.aborted) this.#failed(error, version !== undefined);
       }
       const now = clock.monotonic();
       // A server that sends one event and hangs up must not be asked without pause.
@@ -81,7 +82,7 @@ export class Follower<T> {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { client, path, select, onContact, log, clock } = this.#options;
+    const { client, path, select, onContact, log, clock, observer } = this.#options;
     const started = clock.monotonic();
     this.#sink.begin();
     const list = await client.list(path, {
@@ -99,6 +100,7 @@ export class Follower<T> {
     });
     this.#version = list.resourceVersion;
     this.#listed = true;
+    observer.listed();
     this.#complaint.over('the API server answers again');
     this.#sink.reset(list.items);
     log.info('nodes listed', { peers: list.items.length, ms: Math.round(clock.monotonic() - started) });
@@ -142,18 +144,21 @@ export class Follower<T> {
     if (ordered && version !== '') this.#version = version;
   }
 
-  #failed(error: unknown): void {
-    const { log } = this.#options;
+  #failed(error: unknown, watching: boolean): void {
+    const { log, observer } = this.#options;
     if (isGone(error)) {
+      if (watching) observer.watchEnded('gone');
       log.info('the watch is too far behind; listing the nodes again');
       this.#version = undefined;
       return;
     }
     // A watch that goes silent is cut on purpose: it finds a dead peer.
     if (error instanceof TransportError && error.failure === 'timeout' && this.#heard) {
+      if (watching) observer.watchEnded('silent');
       log.debug('the watch was silent and is opened again');
       return;
     }
+    if (watching) observer.watchEnded('failed');
     // What could not be read may have been a change: only a list tells the whole truth.
     if (!(error instanceof TransportError) && !(error instanceof ApiError)) this.#version = undefined;
     this.#complaint.say('the API server cannot be followed, trying again', error);

@@ -5,7 +5,9 @@ import type { KubeClient } from '#clients/k8s/client.ts';
 import { ALL, members } from '#clients/k8s/selection.ts';
 import { FAMILIES } from '#net/family.ts';
 import type { NetworkConfig } from '../config.ts';
+import type { LeftOutReason } from '../lease.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '../manager.ts';
+import { silentObserver, type StoreObserver } from '../observer.ts';
 import { type AnnotationKeys, annotationKeys } from './annotations.ts';
 import { Follower } from './follower.ts';
 import { isNodeName, type NodeView, nodeSelection } from './node.ts';
@@ -31,6 +33,7 @@ export interface KubeManagerOptions {
   readonly onOwnChange?: (record: OwnRecord) => void;
   /** Told what the manager waits for, and why. */
   readonly onWait?: (reason: string) => void;
+  readonly observer?: StoreObserver;
 }
 
 /** The Kubernetes subnet manager. Throws ConfigError for a bad prefix or node name. */
@@ -51,18 +54,19 @@ class KubeManager implements SubnetManager {
   #uid = '';
   #attributes: OwnAttributes | undefined;
   #announced = false;
+  #peers: Peers | undefined;
   #contact: number | undefined;
   #trouble: string | undefined;
 
   constructor(options: KubeManagerOptions, keys: AnnotationKeys) {
     this.#options = options;
-    const { client, nodeName, log, clock, random } = options;
+    const { client, nodeName, log, clock, random, observer = silentObserver } = options;
     const onWait = (reason: string, error?: string) => {
       this.#trouble = error;
       options.onWait?.(reason);
     };
     const onContact = () => this.#heard();
-    this.#context = { client, nodeName, log, clock, random, keys, onWait, onContact };
+    this.#context = { client, nodeName, log, clock, random, keys, onWait, onContact, observer };
     this.#publisher = new Publisher(this.#context);
   }
 
@@ -97,6 +101,7 @@ class KubeManager implements SubnetManager {
       onEvent,
       onOwn: (node) => this.#observe(node, config, signal),
     });
+    this.#peers = peers;
     const path = '/api/v1/nodes';
     const follower = new Follower({ ...this.#context, client, path, select: nodeSelection(keys) }, peers);
     await follower.run(signal);
@@ -114,6 +119,10 @@ class KubeManager implements SubnetManager {
 
   trouble(): string | undefined {
     return this.#trouble;
+  }
+
+  leftOut(): ReadonlyMap<string, LeftOutReason> {
+    return this.#peers?.leftOut ?? new Map();
   }
 
   async #announce(signal: AbortSignal): Promise<void> {

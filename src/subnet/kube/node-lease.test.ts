@@ -61,12 +61,10 @@ test('podCIDR alone, host bits, missing backend-data', () => {
 });
 
 test('no peer: annotations null, missing, or not managed', () => {
-  expect(read({ metadata: { name: 'a', annotations: null } })).toEqual({ lease: undefined, problems: [] });
-  expect(read({ metadata: { name: 'a' } })).toEqual({ lease: undefined, problems: [] });
-  expect(read(fakeNode(1, { [`${P}kube-subnet-manager`]: 'True' }))).toEqual({
-    lease: undefined,
-    problems: [],
-  });
+  const nothing = { lease: undefined, problems: [], leftOut: undefined };
+  expect(read({ metadata: { name: 'a', annotations: null } })).toEqual(nothing);
+  expect(read({ metadata: { name: 'a' } })).toEqual(nothing);
+  expect(read(fakeNode(1, { [`${P}kube-subnet-manager`]: 'True' }))).toEqual(nothing);
 });
 
 test.each([
@@ -82,6 +80,7 @@ test.each([
   [{ [`${P}backend-data`]: 'x'.repeat(4097) }, 'has 4097 characters'],
 ])('hostile annotations %#', (annotations, words) => {
   expect(problem(fakeNode(1, annotations))).toContain(words);
+  expect(read(fakeNode(1, annotations))?.leftOut).toBe('unreadable');
 });
 
 test.each([
@@ -96,6 +95,7 @@ test.each([
   const node = fakeNode(1);
   node.spec = { podCIDRs };
   expect(problem(node)).toContain(words);
+  expect(read(node)?.leftOut).toBe(podCIDRs.length === 0 ? 'unreadable' : 'pod_cidr');
 });
 
 test('an unusable family does not take the other one with it', () => {

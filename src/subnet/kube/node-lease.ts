@@ -2,7 +2,7 @@ import { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
 import { Ip } from '#net/ip.ts';
 import type { NetworkConfig } from '../config.ts';
-import type { FamilyLease, Lease, PerFamily } from '../lease.ts';
+import type { FamilyLease, Lease, LeftOutReason, PerFamily } from '../lease.ts';
 import type { AnnotationKeys } from './annotations.ts';
 import { MAX_ANNOTATION, type NodeView } from './node.ts';
 
@@ -16,9 +16,11 @@ export interface NodeLease {
   readonly lease: Lease | undefined;
   /** What is wrong with it, for one log line; a family with a problem is left out of the lease. */
   readonly problems: readonly string[];
+  /** The first of them as a value. */
+  readonly leftOut: LeftOutReason | undefined;
 }
 
-const NONE: NodeLease = { lease: undefined, problems: [] };
+const NONE: NodeLease = { lease: undefined, problems: [], leftOut: undefined };
 
 /** Reads a peer's lease out of its Node: pure, total, strict; nothing in the Node is trusted. */
 export function nodeLease(node: NodeView, context: LeaseContext): NodeLease {
@@ -26,9 +28,11 @@ export function nodeLease(node: NodeView, context: LeaseContext): NodeLease {
   if (node.annotations.get(keys.managed) !== 'true') return NONE;
   const backendType = node.annotations.get(keys.backendType) ?? '';
   if (!/^[a-z][a-z0-9-]{0,31}$/.test(backendType)) {
-    return { lease: undefined, problems: [`${keys.backendType} ${show(backendType)} is not a backend type`] };
+    const problem = `${keys.backendType} ${show(backendType)} is not a backend type`;
+    return { lease: undefined, problems: [problem], leftOut: 'unreadable' };
   }
   const { subnets, problems } = podSubnets(node, config);
+  const badSubnets = problems.length > 0;
   const families: Partial<Record<Family, FamilyLease>> = {};
   for (const family of config.families) {
     const found = familyLease(node, { family, subnet: subnets[family], keys });
@@ -38,7 +42,12 @@ export function nodeLease(node: NodeView, context: LeaseContext): NodeLease {
   const empty = families.ipv4 === undefined && families.ipv6 === undefined;
   if (empty && problems.length === 0)
     problems.push('no enabled family has both a pod subnet and a public IP');
-  return { lease: empty ? undefined : { name: node.name, backendType, families }, problems };
+  const leftOut = badSubnets ? 'pod_cidr' : 'unreadable';
+  return {
+    lease: empty ? undefined : { name: node.name, backendType, families },
+    problems,
+    leftOut: problems.length > 0 ? leftOut : undefined,
+  };
 }
 
 interface FamilyContext {

@@ -1,6 +1,6 @@
 import type { Logger } from '#base/log.ts';
 import { FAMILIES } from '#net/family.ts';
-import { type Lease, sameLease } from '../lease.ts';
+import { type Lease, type LeftOutReason, sameLease } from '../lease.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord } from '../manager.ts';
 import type { FollowerSink } from './follower.ts';
 import type { NodeView } from './node.ts';
@@ -26,6 +26,7 @@ export class Peers implements FollowerSink<Lease> {
   #leases = new Map<string, Lease>();
   /** What was last complained about, by node: the same complaint is not repeated with every heartbeat. */
   #problems = new Map<string, string>();
+  #leftOut = new Map<string, LeftOutReason>();
   #before: ReadonlyMap<string, string> = new Map();
   #quiet = 0;
 
@@ -33,9 +34,15 @@ export class Peers implements FollowerSink<Lease> {
     this.#options = options;
   }
 
+  /** Nodes that are no peers, or not with all of their families, by name. */
+  get leftOut(): ReadonlyMap<string, LeftOutReason> {
+    return this.#leftOut;
+  }
+
   begin(): void {
     this.#before = this.#problems;
     this.#problems = new Map();
+    this.#leftOut = new Map();
     this.#quiet = 0;
   }
 
@@ -74,6 +81,7 @@ export class Peers implements FollowerSink<Lease> {
       return;
     }
     this.#problems.delete(name);
+    this.#leftOut.delete(name);
     this.#forget(name);
   }
 
@@ -84,14 +92,17 @@ export class Peers implements FollowerSink<Lease> {
   #read(node: NodeView, known: ReadonlyMap<string, string>): Lease | undefined {
     const found = nodeLease(node, this.#options);
     const problems = [...found.problems];
-    let lease = found.lease;
+    let { lease, leftOut } = found;
     if (lease !== undefined) {
       const overlap = this.#overlap(lease);
       if (overlap !== undefined) {
         problems.push(overlap);
         lease = undefined;
+        leftOut ??= 'own_subnet';
       } else problems.push(...this.#sameAddress(lease));
     }
+    if (leftOut === undefined) this.#leftOut.delete(node.name);
+    else this.#leftOut.set(node.name, leftOut);
     const text = problems.join('; ');
     const earlier = known.get(node.name);
     if (text === '') this.#problems.delete(node.name);

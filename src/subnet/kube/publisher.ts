@@ -51,7 +51,7 @@ export class Publisher {
 
   /** Never rejects. */
   async #assert(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#context;
+    const { clock, log, observer } = this.#context;
     try {
       do {
         if (clock.monotonic() - this.#assertedAt > QUIET) this.#waits.reset();
@@ -61,6 +61,7 @@ export class Publisher {
         const changed = await retry(this.#context, { what: 'asserting the annotations', signal, attempt });
         if (changed.length === 0) continue;
         this.#assertedAt = clock.monotonic();
+        observer.leaseRepaired(changed);
         log.warn('somebody changed the annotations of this node; they are set again', {
           keys: changed.join(','),
         });
@@ -92,6 +93,7 @@ export class Publisher {
     parseNode(
       await client.patch(`${nodePath(nodeName)}/status`, { type: 'strategic', body, select, signal }),
     );
+    this.#context.observer.published();
     log.debug('annotations of this node written', { keys: [...changes.keys()].join(',') });
     return [...changes.keys()];
   }

@@ -3,6 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { cureOf, describe } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { retryAfterOf } from '#clients/k8s/errors.ts';
+import type { StoreObserver } from '../observer.ts';
 
 /** What everything that talks to the API server for ever needs. */
 export interface RetryContext {
@@ -12,6 +13,7 @@ export interface RetryContext {
   readonly log: Logger;
   /** Told what is being waited for, and why, in one line; with the error when the API server's answer is not the one hoped for. */
   readonly onWait?: ((reason: string, error?: string) => void) | undefined;
+  readonly observer: StoreObserver;
 }
 
 /** How often an unchanged complaint is repeated, ms. */
@@ -33,6 +35,7 @@ export class Complaint {
 
   /** Logs `error` with its cure. */
   say(what: string, error: unknown): void {
+    this.#context.observer.failed(error);
     const cure = cureOf(error);
     this.tell(what, { error: describe(error), ...(cure !== undefined && { cure }) });
   }

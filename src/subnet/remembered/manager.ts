@@ -3,7 +3,7 @@ import { FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { FAMILIES } from '#net/family.ts';
 import type { NetworkConfig } from '../config.ts';
-import { type Lease, type PerFamily, sameLease } from '../lease.ts';
+import { type Lease, type LeftOutReason, type PerFamily, sameLease } from '../lease.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '../manager.ts';
 import type { Recall } from './recall.ts';
 import { Recorder } from './recorder.ts';
@@ -110,6 +110,10 @@ export class RememberedManager implements SubnetManager {
 
   trouble(): string | undefined {
     return this.#store.trouble?.();
+  }
+
+  leftOut(): ReadonlyMap<string, LeftOutReason> {
+    return this.#store.leftOut();
   }
 
   fromMemory(): boolean {
