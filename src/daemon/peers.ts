@@ -5,15 +5,11 @@ import type { Cidr } from '#net/cidr.ts';
 import type { Lease, LeftOutReason } from '#subnet/lease.ts';
 import type { LeaseEvent } from '#subnet/manager.ts';
 
-const LARGE = 1000;
-
 /** Turns lease events into claims on kernel entries. Says once, not for every event, why a peer is left out. */
 export class Peers {
   readonly claims = new Claims();
   readonly #backend: Backend;
   readonly #log: Logger;
-  /** Called after every `LARGE` peers of a list: a place to collect garbage. */
-  readonly #relax: () => void;
   readonly #complaints = new Map<string, string>();
   readonly #reasons = new Map<string, LeftOutReason>();
   #conflicts: ReadonlySet<string> = new Set();
@@ -23,10 +19,9 @@ export class Peers {
   readonly #unreachable = new Map<string, readonly Cidr[]>();
   #unreachableList: readonly Cidr[] | undefined;
 
-  constructor(backend: Backend, log: Logger, relax: () => void = () => {}) {
+  constructor(backend: Backend, log: Logger) {
     this.#backend = backend;
     this.#log = log;
-    this.#relax = relax;
   }
 
   /** Peers known, left-out ones included. */
@@ -80,12 +75,7 @@ export class Peers {
         case 'reset': {
           const gone = [...this.#names].filter((name) => !event.leases.has(name));
           for (const name of gone) yield this.#drop(name);
-          let count = 0;
-          for (const lease of event.leases.values()) {
-            yield this.#put(lease);
-            count += 1;
-            if (count % LARGE === 0) this.#relax();
-          }
+          for (const lease of event.leases.values()) yield this.#put(lease);
           break;
         }
         case 'put':

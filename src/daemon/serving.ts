@@ -51,7 +51,7 @@ export interface ServingParts {
 
 /**
  * The engine sizes its heap by the machine's memory, but the agent lives within 50 MiB: between large steps, when much of
- * what it made is garbage, it collects. Costs about 10 ms each with 5,000 peers.
+ * what it made is garbage, it collects. Costs 10 to 20 ms of CPU each with 5,000 peers, so there are few (docs/scale.md).
  */
 const relax = () => Bun.gc(true);
 
@@ -99,7 +99,7 @@ export class Serving {
     const { options, log, own, rtnetlink, reporter, external } = parts;
     this.#parts = parts;
     this.#backend = createBackend(backendContext(parts));
-    this.#peers = new Peers(this.#backend, log, relax);
+    this.#peers = new Peers(this.#backend, log);
     this.#reconciler = new Reconciler({
       kernel: parts.stack.use(new NetlinkKernel(rtnetlink)),
       directRoutes: new FileDirectRoutes(runFile(options, 'direct-routes')),

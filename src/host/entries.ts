@@ -6,7 +6,7 @@ export interface LiveOptions {
   readonly links: ReadonlyMap<string, HostLink>;
   /** Routes through other links that we once made. */
   readonly remembered: readonly RouteEntry[];
-  /** Called after each table. */
+  /** Called after each table with thousands of entries. */
   readonly relax: () => void;
   /** Told of every route in the very place of a planned one, or before it, that is another. */
   readonly onRival: (rival: Rival) => void;
@@ -20,33 +20,34 @@ export interface Rival {
   readonly before: boolean;
 }
 
+/** So many entries leave garbage that is worth collecting. */
+const LARGE = 1000;
+
 /**
  * What is in the kernel and ours: permanent neighbours, FDB entries with a destination and routes with a gateway on our
  * links; through other links only routes that are planned, or that we remember having made.
  */
 export function* liveEntries(kernel: KernelPort, plan: HostPlan, options: LiveOptions): Generator<Entry> {
+  // The tables themselves are no longer referred to here, only how long they were.
+  const relax = (rows: number) => {
+    if (rows > LARGE) options.relax();
+  };
   for (const { name } of plan.links) {
     const link = options.links.get(name)?.index;
     if (link === undefined) continue;
-    for (const family of FAMILIES) {
-      for (const { ip, mac, permanent } of kernel.neighbours(link, family)) {
-        if (permanent && mac !== undefined) yield { type: 'neighbour', link: name, ip, mac };
-      }
-      options.relax();
-    }
-    for (const { mac, dst, permanent } of kernel.fdb(link)) {
-      if (permanent && dst !== undefined) yield { type: 'fdb', link: name, mac, dst };
-    }
-    options.relax();
+    for (const family of FAMILIES) relax(yield* liveNeighbours(kernel, family, { name, index: link }));
+    relax(yield* liveFdb(kernel, { name, index: link }));
   }
   const names = new Map([...options.links.values()].map(({ name, index }) => [index, name]));
   const view = { plan, names, mine: new Map(options.remembered.map((route) => [entryKey(route), route])) };
   for (const family of FAMILIES) {
+    let rows = 0;
     for (const route of kernel.routes(family)) {
+      rows += 1;
       const entry = liveRoute(route, view, options.onRival);
       if (entry !== undefined) yield entry;
     }
-    options.relax();
+    relax(rows);
   }
 }
 
@@ -56,6 +57,30 @@ export const DEFAULT_PRIORITY: Readonly<Record<Family, number>> = { ipv4: 0, ipv
 /** True for the priority that ours have. */
 export function hasDefaultPriority(family: Family, priority: number | undefined): boolean {
   return priority === undefined || priority === DEFAULT_PRIORITY[family];
+}
+
+interface OnLink {
+  readonly name: string;
+  readonly index: number;
+}
+
+/** As `liveFdb` returns how long the table was. */
+function* liveNeighbours(kernel: KernelPort, family: Family, link: OnLink): Generator<Entry, number> {
+  let rows = 0;
+  for (const { ip, mac, permanent } of kernel.neighbours(link.index, family)) {
+    rows += 1;
+    if (permanent && mac !== undefined) yield { type: 'neighbour', link: link.name, ip, mac };
+  }
+  return rows;
+}
+
+function* liveFdb(kernel: KernelPort, link: OnLink): Generator<Entry, number> {
+  let rows = 0;
+  for (const { mac, dst, permanent } of kernel.fdb(link.index)) {
+    rows += 1;
+    if (permanent && dst !== undefined) yield { type: 'fdb', link: link.name, mac, dst };
+  }
+  return rows;
 }
 
 interface RouteView {

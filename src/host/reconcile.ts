@@ -28,7 +28,7 @@ const REMOVALS: ReadonlySet<KernelOp['op']> = new Set([
 
 /** Entries written together, and how many make a large step. */
 const GROUP = 384;
-const LARGE = 8 * GROUP;
+const LARGE = 16 * GROUP;
 
 export interface ReconcilerOptions {
   readonly kernel: KernelPort;

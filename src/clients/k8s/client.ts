@@ -1,18 +1,22 @@
 import type { Clock } from '#base/clock.ts';
 import { FlannelError } from '#base/errors.ts';
-import { ApiError, isConnectionError, isGone, TransportError, transportError } from './errors.ts';
+import {
+  acceptHeader,
+  isProtobuf,
+  listReader,
+  watchReader,
+  type AnswerReader,
+  type ListReader,
+} from './answer.ts';
+import { isConnectionError, isGone, TransportError, transportError } from './errors.ts';
 import type { KubeConfig } from './config.ts';
 import { JsonPruner } from './json-pruner.ts';
+import { ProtobufError, type MessageShape } from './protobuf.ts';
 import type { ReadFile } from './secret.ts';
-import { ALL, JsonError, members, type Selection } from './selection.ts';
+import { JsonError, type Selection } from './selection.ts';
 import { Silence } from './silence.ts';
-import {
-  type CountedRequest,
-  describeRequest,
-  type RequestOptions,
-  statusText,
-  Transport,
-} from './transport.ts';
+import { type CountedRequest, describeRequest, type RequestOptions, Transport } from './transport.ts';
+import { property, watchEvent, type WatchEvent } from './watch-event.ts';
 
 export interface KubeClientOptions {
   readonly clock: Clock;
@@ -46,6 +50,8 @@ export interface ListOptions<T> extends GetOptions {
   readonly reduce: (item: unknown) => T | undefined;
   /** `0` takes the API server's cache as it is; missing asks for the newest state. */
   readonly resourceVersion?: string;
+  /** How an item looks in protobuf: asks for the list in it, which costs far less; the server may answer in JSON. */
+  readonly shape?: MessageShape;
   /** Items per page. */
   readonly limit?: number;
   /** Called whenever bytes arrive. */
@@ -58,20 +64,19 @@ export interface List<T> {
   readonly resourceVersion: string;
 }
 
-export type WatchEvent = {
-  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
-  readonly object: unknown;
-};
+export type { WatchEvent };
 
 export interface WatchOptions extends GetOptions {
   /** Of the list; empty: from now on, everything there is first. */
   readonly resourceVersion: string;
   readonly onEvent: (event: WatchEvent) => void;
+  /** As in a list. */
+  readonly shape?: MessageShape;
   /** Called when the server accepted the watch, and whenever bytes arrive. */
   readonly onProgress?: () => void;
 }
 
-/** The few verbs of the Kubernetes API that the agent needs. Errors: ApiError, TransportError, JsonError, ConfigError. */
+/** The few verbs of the Kubernetes API that the agent needs. Errors: ApiError, TransportError, JsonError, ProtobufError, ConfigError. */
 export interface KubeClient {
   readonly server: string;
   get(path: string, options: GetOptions): Promise<unknown>;
@@ -95,6 +100,7 @@ interface StreamOptions {
   readonly silence: number;
   /** Longest time for the whole answer, ms: one byte now and then is no silence, but no answer either. */
   readonly total?: number;
+  readonly shape?: MessageShape | undefined;
   readonly onProgress: (() => void) | undefined;
 }
 
@@ -103,7 +109,7 @@ const PATCH_TYPES = {
   merge: 'application/merge-patch+json',
 };
 /** Bytes of an answer after which its garbage is collected: bounds memory. With 2 MiB a list of 90 MB takes half a second longer. */
-const GARBAGE = 12 << 20;
+const GARBAGE = 16 << 20;
 const MAX_PAGES = 100_000;
 /** Times the longest silence that a page of a list may take: five minutes for about 5 MB. */
 const PAGE = 10;
@@ -111,6 +117,8 @@ const PAGE = 10;
 class FetchKubeClient implements KubeClient {
   readonly #transport: Transport;
   readonly #options: KubeClientOptions;
+  /** False once an answer in protobuf could not be read: from then on JSON is good enough. */
+  #protobuf = true;
 
   constructor(config: KubeConfig, options: KubeClientOptions) {
     this.#options = options;
@@ -177,19 +185,12 @@ class FetchKubeClient implements KubeClient {
       const reduced = options.reduce(item);
       if (reduced !== undefined) items.push(reduced);
     };
-    const metadata = members({ resourceVersion: ALL, continue: ALL });
-    const selection = members({ kind: ALL, metadata, items: { kind: 'each', item: options.select } });
-    let root: unknown;
-    const onValue = (value: unknown): void => {
-      root = value;
-    };
-    const { signal, onProgress } = options;
-    await this.#stream(request, new JsonPruner({ selection, onItem, onValue }), {
-      signal,
-      onProgress,
-      silence: this.#timeout,
-      total: this.#timeout * PAGE,
-    });
+    const { signal, onProgress, shape } = options;
+    let list: ListReader | undefined;
+    const open = (protobuf: boolean) => (list = listReader(options, protobuf, onItem));
+    const silence = this.#timeout;
+    await this.#stream(request, open, { signal, onProgress, shape, silence, total: silence * PAGE });
+    const root = list?.root;
     const meta = property(root, 'metadata');
     const resourceVersion = property(meta, 'resourceVersion');
     if (property(root, 'items') === undefined) {
@@ -208,12 +209,12 @@ class FetchKubeClient implements KubeClient {
     });
     if (options.resourceVersion !== '') query.set('resourceVersion', options.resourceVersion);
     const request = { verb: 'watch', method: 'GET', path: `${path}?${query}` } as const;
-    const selection = members({ type: ALL, object: orStatus(options.select) });
     const name = `watch of ${path}`;
     const onValue = (value: unknown): void => options.onEvent(watchEvent(name, value));
-    const { signal, onProgress } = options;
+    const { signal, onProgress, shape } = options;
     const silence = this.#options.watchTimeout ?? 90_000;
-    await this.#stream(request, new JsonPruner({ selection, onValue }), { signal, onProgress, silence });
+    const open = (protobuf: boolean) => watchReader(options, protobuf, onValue);
+    await this.#stream(request, open, { signal, onProgress, shape, silence });
   }
 
   get #timeout(): number {
@@ -225,31 +226,43 @@ class FetchKubeClient implements KubeClient {
     const onValue = (value: unknown): void => {
       object = value;
     };
-    const pruner = new JsonPruner({ selection: select, onValue });
+    const open = () => new JsonPruner({ selection: select, onValue });
     const silence = this.#timeout;
-    await this.#stream(request, pruner, { signal, silence, total: 2 * silence, onProgress: undefined });
+    await this.#stream(request, open, { signal, silence, total: 2 * silence, onProgress: undefined });
     return object;
   }
 
-  /** Feeds the whole answer to `pruner`. */
-  async #stream(request: Request, pruner: JsonPruner, options: StreamOptions): Promise<void> {
+  /** Feeds the whole answer to the reader that `open` gives for its form. */
+  async #stream(
+    request: Request,
+    open: (protobuf: boolean) => AnswerReader,
+    options: StreamOptions,
+  ): Promise<void> {
     const name = describeRequest(request, this.server);
     using silence = new Silence(options.silence, options.signal, options.total);
+    const accept = acceptHeader(options.shape !== undefined && this.#protobuf);
+    const headers = { accept, ...request.headers };
+    let reader: AnswerReader;
     let type: string | null = null;
     try {
-      const response = await this.#transport.send({ ...request, signal: silence.signal });
+      const response = await this.#transport.send({ ...request, headers, signal: silence.signal });
       type = response.headers.get('content-type');
-      await this.#read(response, pruner, () => {
+      reader = open(isProtobuf(response.headers));
+      await this.#read(response, reader, () => {
         silence.heard();
         options.onProgress?.();
       });
     } catch (error) {
       options.signal.throwIfAborted();
       if (error instanceof JsonError) throw error.of(name, type);
+      if (error instanceof ProtobufError) {
+        this.#protobuf = false;
+        throw error.of(name);
+      }
       throw error === silence.signal.reason || isConnectionError(error) ? transportError(name, error) : error;
     }
     options.signal.throwIfAborted();
-    if (!pruner.complete()) {
+    if (!reader.complete()) {
       throw new TransportError({
         request: name,
         failure: 'reset',
@@ -258,7 +271,7 @@ class FetchKubeClient implements KubeClient {
     }
   }
 
-  async #read(response: Response, pruner: JsonPruner, heard: () => void): Promise<void> {
+  async #read(response: Response, answer: AnswerReader, heard: () => void): Promise<void> {
     heard();
     const collect = this.#options.collectGarbage ?? (() => Bun.gc(true));
     const reader = response.body?.getReader();
@@ -268,7 +281,7 @@ class FetchKubeClient implements KubeClient {
         const chunk = (await reader?.read())?.value as Uint8Array | undefined;
         if (chunk === undefined) return;
         heard();
-        pruner.push(chunk);
+        answer.push(chunk);
         garbage += chunk.length;
         if (garbage < GARBAGE) continue;
         garbage = 0;
@@ -279,28 +292,6 @@ class FetchKubeClient implements KubeClient {
       await reader?.cancel().catch(() => {});
     }
   }
-}
-
-/** The selection of an event's object, which is a Status in an ERROR event. */
-function orStatus(select: Selection): Selection {
-  if (select.kind !== 'members') return ALL;
-  const status = new Map(['code', 'reason', 'message', 'details'].map((key) => [key, ALL] as const));
-  return { kind: 'members', member: (key) => select.member(key) ?? status.get(key) };
-}
-
-function watchEvent(name: string, value: unknown): WatchEvent {
-  const type = property(value, 'type');
-  const object = property(value, 'object');
-  if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED' || type === 'BOOKMARK')
-    return { type, object };
-  if (type !== 'ERROR') throw new JsonError(0, 'an event of unknown type');
-  const code = property(object, 'code');
-  throw new ApiError({ request: name, status: typeof code === 'number' ? code : 500, ...statusText(object) });
-}
-
-/** `value[key]` of a JSON value; undefined when `value` is no object. */
-function property(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
 }
 
 function textOf(value: unknown): string {

@@ -1,8 +1,12 @@
 import type { Clock } from '#base/clock.ts';
 import { ConfigError } from '#base/errors.ts';
+import { isProtobuf } from './answer.ts';
 import { ApiError, TransportError, transportError, type TransportFailure } from './errors.ts';
 import type { KubeConfig } from './config.ts';
+import { decodeMessage, openEnvelope } from './protobuf.ts';
+import { STATUS } from './protobuf-shapes.ts';
 import { type ReadFile, readTextFile, type Secret } from './secret.ts';
+import { ALL } from './selection.ts';
 
 /** What a request is for, in the words of Kubernetes' authorization. */
 export const VERBS = ['get', 'list', 'watch', 'patch'] as const;
@@ -191,11 +195,22 @@ interface StatusText {
 
 /** What the Status object in an error answer says; anything else is kept out of the log but for its first line. */
 async function readStatus(response: Response): Promise<StatusText> {
-  const text = await readBounded(response, 64 << 10);
+  const bytes = await readBounded(response, 64 << 10);
+  if (isProtobuf(response.headers)) return protobufStatus(bytes);
+  const text = new TextDecoder().decode(bytes);
   try {
     return statusText(JSON.parse(text));
   } catch {
     return { reason: '', message: text.split('\n', 1)[0]?.slice(0, 200) ?? '', retryAfter: undefined };
+  }
+}
+
+/** A request that accepts protobuf gets its errors in it, too. */
+function protobufStatus(bytes: Uint8Array): StatusText {
+  try {
+    return statusText(decodeMessage(openEnvelope(bytes).raw, STATUS, ALL));
+  } catch {
+    return { reason: '', message: '', retryAfter: undefined };
   }
 }
 
@@ -209,7 +224,7 @@ export function statusText(value: unknown): StatusText {
   return { reason: string('reason'), message: string('message'), retryAfter: wait };
 }
 
-async function readBounded(response: Response, limit: number): Promise<string> {
+async function readBounded(response: Response, limit: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
@@ -221,7 +236,7 @@ async function readBounded(response: Response, limit: number): Promise<string> {
   } catch {
     // The status line is what counts; the text is decoration.
   }
-  return Buffer.concat(chunks).toString('utf8').slice(0, limit);
+  return Buffer.concat(chunks).subarray(0, limit);
 }
 
 /** Retry-After (RFC 9110 section 10.2.3): seconds or a date; ms. */

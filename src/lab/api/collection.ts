@@ -1,4 +1,5 @@
 import type { KubeObject } from './object.ts';
+import { envelope, eventFrame, messageBytes, speaksProtobuf } from './protobuf/wire.ts';
 import { apiVersionOf, type Resource } from './resources.ts';
 
 const encoder = new TextEncoder();
@@ -24,6 +25,7 @@ export class Entry {
   readonly version: number;
   #object: KubeObject | undefined;
   #bytes: Uint8Array | undefined;
+  #protobuf: Uint8Array | undefined;
 
   constructor(object: KubeObject, version: number) {
     this.key = keyOf(object.metadata.namespace, object.metadata.name);
@@ -42,6 +44,19 @@ export class Entry {
     return this.#bytes;
   }
 
+  /** The object in protobuf, without its envelope. Only of a kind that has that form. */
+  get protobuf(): Uint8Array {
+    const { kind } = this.object;
+    this.#protobuf ??= messageBytes(kind, this.object);
+    return this.#protobuf;
+  }
+
+  /** The object in protobuf, in its envelope. */
+  get enveloped(): Uint8Array {
+    const { kind, apiVersion } = this.object;
+    return envelope(kind, apiVersion, this.protobuf);
+  }
+
   /** The same state under another revision. */
   at(version: number): Entry {
     const { metadata, ...rest } = this.object;
@@ -51,6 +66,7 @@ export class Entry {
   /** Keeps the bytes alone: a fat object as JavaScript values takes several times their room. */
   shrink(): void {
     void this.bytes;
+    if (speaksProtobuf(this.object.kind)) void this.protobuf;
     this.#object = undefined;
   }
 }
@@ -63,6 +79,7 @@ export class ChangeEvent {
   readonly entry: Entry;
   readonly previous: Entry | undefined;
   #line: Uint8Array | undefined;
+  #frame: Uint8Array | undefined;
 
   constructor(type: EventType, entry: Entry, previous: Entry | undefined) {
     this.type = type;
@@ -78,6 +95,12 @@ export class ChangeEvent {
   get line(): Uint8Array {
     this.#line ??= eventLine(this.type, this.entry.bytes);
     return this.#line;
+  }
+
+  /** The same in protobuf. */
+  get frame(): Uint8Array {
+    this.#frame ??= eventFrame(this.type, this.entry.enveloped);
+    return this.#frame;
   }
 }
 

@@ -29,7 +29,6 @@ export type CutStyle =
 
 /** A line that looks like an event until the JSON breaks off. */
 const GARBAGE = '{"type":"MODIFIED","object":{"kind":"Node","metadata":{"name":\n';
-const FRAGMENT = '{"type":"MODIFIED","object":{"kind":"Node","apiVersion":"v1","metadata":{"na';
 
 interface Slow extends FaultFilter {
   readonly ms: number;
@@ -94,14 +93,15 @@ export class Faults {
     const watches = [...this.#parts.watches];
     for (const watch of watches) {
       if (style === 'clean') watch.end();
-      else watch.cut(style === 'mid-event' ? Buffer.from(FRAGMENT) : undefined);
+      else if (style === 'mid-event') watch.tear();
+      else watch.cut();
     }
     return watches.length;
   }
 
-  /** Sends a line to all running watches, as it stands; by default one that is no JSON. Returns to how many. */
+  /** Sends a line to all running watches, as it stands; by default one that is no JSON. In protobuf it is an event's content. */
   garbage(line: string = GARBAGE): number {
-    for (const watch of this.#parts.watches) watch.inject(Buffer.from(line));
+    for (const watch of this.#parts.watches) watch.garble(Buffer.from(line));
     return this.#parts.watches.size;
   }
 

@@ -4,7 +4,7 @@ import { discovery, REVIEW_PATH } from './discovery.ts';
 import type { Faults } from './faults.ts';
 import { listPage } from './list.ts';
 import { isObject, type Json, type JsonObject } from './object.ts';
-import { jsonBytes, negotiate, objectBytes, pageBytes } from './representation.ts';
+import { contentTypeOf, jsonBytes, negotiate, objectBytes, pageBytes } from './representation.ts';
 import { parseResourceRequest, rbacName, type ResourceRequest, type Target } from './request.ts';
 import { forbidden, methodNotAllowed, unauthorized } from './status.ts';
 import type { Store } from './store.ts';
@@ -121,15 +121,20 @@ export class Handler {
     const { resource, namespace } = request;
     const { query } = http.target;
     const accept = http.headers['accept'];
-    const representation = negotiate(accept, query.get('includeObject') ?? 'Metadata');
+    const representation = negotiate(accept, query.get('includeObject') ?? 'Metadata', resource.kind);
+    const contentType = contentTypeOf(representation);
     const collection: Collection = store.collection(resource);
     const formatter = { resource, representation, now: clock.now() };
     if (request.verb === 'watch') return { watch: { collection, namespace, query, representation, clock } };
     if (request.verb === 'get')
-      return json(200, objectBytes(store.require(resource, namespace, request.name), formatter));
+      return {
+        code: 200,
+        contentType,
+        body: objectBytes(store.require(resource, namespace, request.name), formatter),
+      };
     const page = listPage(collection, query, namespace);
     const body = pageBytes(page, formatter);
-    if (representation.form !== 'object') return json(200, body);
+    if (representation.form !== 'object') return { code: 200, contentType, body };
     const selectors = [query.get('labelSelector'), query.get('fieldSelector')];
     const last = page.entries.at(-1)?.key;
     const cacheKey = JSON.stringify([
@@ -140,8 +145,9 @@ export class Handler {
       page.entries.length,
       namespace,
       selectors,
+      contentType,
     ]);
-    return { ...json(200, body), cacheKey };
+    return { code: 200, contentType, body, cacheKey };
   }
 
   #deleteAll(http: HttpRequest, request: ResourceRequest): Answer {

@@ -44,16 +44,19 @@ test('without its token a request gets 401', async () => {
   ).toBe(200);
 });
 
-test('answers in JSON whatever else is accepted, and 406 when JSON is not', async () => {
+test('answers in JSON what it does not have in protobuf, and 406 when JSON is not accepted', async () => {
   await using server = await startApiServer();
-  const as = (accept: string) => call(server, 'GET /api/v1/nodes', { headers: { accept } });
-  const clientGo = await as('application/vnd.kubernetes.protobuf,application/json');
-  expect([clientGo.code, clientGo.headers.get('content-type')]).toEqual([200, 'application/json']);
-  expect((await as('*/*')).code).toBe(200);
-  expect((await as('application/vnd.kubernetes.protobuf')).body).toMatchObject({
-    code: 406,
-    reason: 'NotAcceptable',
-  });
+  const protobuf = 'application/vnd.kubernetes.protobuf';
+  const as = async (accept: string, plural = 'pods') => {
+    const response = await fetch(`${server.url}/api/v1/${plural}`, { headers: { accept } });
+    await response.bytes();
+    return [response.status, response.headers.get('content-type')];
+  };
+  expect(await as(`${protobuf},application/json`)).toEqual([200, 'application/json']);
+  expect(await as('*/*')).toEqual([200, 'application/json']);
+  expect(await as(protobuf)).toEqual([406, protobuf]);
+  expect(await as(`${protobuf}, application/json`, 'nodes')).toEqual([200, protobuf]);
+  expect(await as(`application/json, ${protobuf}`, 'nodes')).toEqual([200, 'application/json']);
 });
 
 test('tables and bare metadata', async () => {

@@ -6,7 +6,8 @@ import { Faults, type AnswerFault } from './faults.ts';
 import { Gzip, GZIP_THRESHOLD } from './gzip.ts';
 import { classify, Handler, type Answer, type Classified, type WatchAnswer } from './handler.ts';
 import { objectsOf, type Objects } from './objects.ts';
-import { jsonBytes } from './representation.ts';
+import { PROTOBUF } from './protobuf/wire.ts';
+import { anyBytes, contentTypeOf } from './representation.ts';
 import { RequestLog, type LoggedRequest } from './request-log.ts';
 import { parseTarget, type Target } from './request.ts';
 import { ApiError, badRequest, failure, methodNotAllowed, tooLarge } from './status.ts';
@@ -125,7 +126,7 @@ class Server {
       const classified = classify(method, target);
       if (classified === undefined) throw methodNotAllowed();
       logged = this.#record(request, target, classified);
-      if (await this.#breaks(response, classified, logged)) return;
+      if (await this.#breaks(request, response, { ...classified, logged })) return;
       const answer = this.#handler.handle({ method, target, headers: headersOf(request), body }, classified);
       logged.code = 'watch' in answer ? 200 : answer.code;
       if ('watch' in answer) this.#watch(response, answer);
@@ -138,7 +139,7 @@ class Server {
       if (!(error instanceof ApiError))
         this.#log.error('a request fails inside the API server', { error: describe(error) });
       if (logged !== undefined) logged.code = status.code;
-      this.#replyStatus(response, status);
+      this.#replyStatus(request, response, status);
     }
   }
 
@@ -164,23 +165,23 @@ class Server {
 
   /** Delays and injected answers; true when the request is answered. */
   async #breaks(
+    request: IncomingMessage,
     response: ServerResponse,
-    { verb, resource }: Classified,
-    logged: LoggedRequest,
+    { verb, resource, logged }: Classified & { readonly logged: LoggedRequest },
   ): Promise<boolean> {
     const delay = this.faults.delayOf(verb, resource);
     if (delay > 0) await this.#clock.sleep(delay, this.#closing.signal);
     const fault = this.faults.takeAnswer(verb, resource);
     if (fault === undefined) return false;
     logged.code = fault.code;
-    this.#replyFault(response, fault);
+    this.#replyFault(request, response, fault);
     return true;
   }
 
-  #replyFault(response: ServerResponse, fault: AnswerFault): void {
+  #replyFault(request: IncomingMessage, response: ServerResponse, fault: AnswerFault): void {
     const retry = fault.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: fault.retryAfterSeconds };
     if (fault.text === undefined) {
-      this.#replyStatus(response, failure(fault.code, retry));
+      this.#replyStatus(request, response, failure(fault.code, retry));
       return;
     }
     const after: Record<string, string> =
@@ -191,12 +192,14 @@ class Server {
     });
   }
 
-  #replyStatus(response: ServerResponse, error: ApiError): void {
+  /** A client that prefers protobuf gets its errors in it, too. */
+  #replyStatus(request: IncomingMessage, response: ServerResponse, error: ApiError): void {
+    const protobuf = request.headers.accept?.startsWith(PROTOBUF) === true;
     const after: Record<string, string> =
       error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) };
     send(response, error.code, {
-      headers: { 'content-type': 'application/json', ...after },
-      body: jsonBytes(error.toStatus()),
+      headers: { 'content-type': protobuf ? PROTOBUF : 'application/json', ...after },
+      body: anyBytes(error.toStatus(), protobuf ? 'protobuf' : 'json'),
     });
   }
 
@@ -227,7 +230,8 @@ class Server {
         destroy: (fragment) => breakOff(response, fragment),
       },
     });
-    response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
+    const contentType = contentTypeOf(answer.watch.representation, true);
+    response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-cache, private' });
     response.flushHeaders();
     this.watches.add(watch);
     response.on('drain', () => watch.drained());

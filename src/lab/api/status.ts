@@ -34,7 +34,7 @@ export class ApiError extends FlannelError {
   }
 
   /** The body that a client decodes. */
-  toStatus(): JsonObject {
+  toStatus(): JsonObject & { readonly kind: string; readonly apiVersion: string } {
     return {
       kind: 'Status',
       apiVersion: 'v1',

@@ -9,7 +9,8 @@ import {
 } from './collection.ts';
 import { parseVersion } from './list.ts';
 import type { JsonObject } from './object.ts';
-import { jsonBytes, objectBytes, type Representation } from './representation.ts';
+import { eventFrame, framed } from './protobuf/wire.ts';
+import { anyBytes, objectBytes, type Representation } from './representation.ts';
 import { apiVersionOf, type Resource } from './resources.ts';
 import { parseSelectors, type Predicate } from './selector.ts';
 import { expired, invalid } from './status.ts';
@@ -41,6 +42,8 @@ const DEFAULT_TIMEOUT = 1800;
 
 /** The annotation of the bookmark that ends the initial events of a streaming list. */
 const INITIAL_END = 'k8s.io/initial-events-end';
+
+const FRAGMENT = '{"type":"MODIFIED","object":{"kind":"Node","apiVersion":"v1","metadata":{"na';
 
 type Queued = Uint8Array | Entry;
 
@@ -96,7 +99,7 @@ export class Watch {
     const events = collection.since(from);
     if (events === undefined) {
       const error = expired(`too old resource version: ${from} (${collection.compacted})`);
-      this.#write(eventLine('ERROR', jsonBytes(error.toStatus())));
+      this.#write(eventBytes('ERROR', error.toStatus(), this.#options.representation.wire));
       this.end();
       return false;
     }
@@ -128,17 +131,16 @@ export class Watch {
   }
 
   #line(type: EventType, event: ChangeEvent): Uint8Array {
-    if (this.#options.representation.form === 'object' && type === event.type) return event.line;
+    const { form, wire } = this.#options.representation;
+    if (form === 'object' && type === event.type) return wire === 'protobuf' ? event.frame : event.line;
     const leaves = type === 'DELETED' && event.type !== 'DELETED' && event.previous !== undefined;
     return this.#lineOf(type, leaves ? event.previous.at(event.version) : event.entry);
   }
 
   #lineOf(type: EventType, entry: Entry): Uint8Array {
     const { representation, collection, clock } = this.#options;
-    return eventLine(
-      type,
-      objectBytes(entry, { resource: collection.resource, representation, now: clock.now() }),
-    );
+    const object = objectBytes(entry, { resource: collection.resource, representation, now: clock.now() });
+    return representation.wire === 'protobuf' ? eventFrame(type, object) : eventLine(type, object);
   }
 
   /** Lines as they are; initial entries become lines only when it is their turn. */
@@ -165,7 +167,8 @@ export class Watch {
 
   #bookmark(annotations?: JsonObject): Uint8Array {
     const { resource, revision } = this.#options.collection;
-    return bookmarkLine(resource, revision.current, annotations);
+    const object = bookmark(resource, revision.current, annotations);
+    return eventBytes('BOOKMARK', object, this.#options.representation.wire);
   }
 
   async #runBookmarks(): Promise<void> {
@@ -198,6 +201,19 @@ export class Watch {
   /** Ends the answer in order, as at a timeout. */
   end(): void {
     if (this.close()) this.#options.sink.end();
+  }
+
+  /** Sends something that a reader cannot understand: the line as it stands, in protobuf as the content of an event. */
+  garble(line: Uint8Array): void {
+    this.inject(this.#options.representation.wire === 'protobuf' ? framed(line) : line);
+  }
+
+  /** Breaks the connection inside an event. */
+  tear(): void {
+    const fragment = Buffer.from(FRAGMENT);
+    // In protobuf the length promises more than what comes.
+    const torn = () => framed(Buffer.concat([fragment, fragment])).subarray(0, fragment.length);
+    this.cut(this.#options.representation.wire === 'protobuf' ? torn() : fragment);
   }
 
   /** Breaks the connection, after `fragment` when given. */
@@ -240,21 +256,22 @@ function checkInitialEvents(query: URLSearchParams): void {
   }
 }
 
-/** The line of a bookmark: an object with nothing but its kind and the revision that the watcher has seen. */
-export function bookmarkLine(resource: Resource, version: number, annotations?: JsonObject): Uint8Array {
+type Plain = JsonObject & { readonly kind: string; readonly apiVersion: string };
+
+/** An event with an object that is not stored. */
+function eventBytes(type: 'BOOKMARK' | 'ERROR', object: Plain, wire: Representation['wire']): Uint8Array {
+  const bytes = anyBytes(object, wire);
+  return wire === 'protobuf' ? eventFrame(type, bytes) : eventLine(type, bytes);
+}
+
+/** A bookmark: an object with nothing but its kind and the revision that the watcher has seen. */
+function bookmark(resource: Resource, version: number, annotations?: JsonObject): Plain {
   const metadata = {
     resourceVersion: String(version),
     creationTimestamp: null,
     ...(annotations === undefined ? {} : { annotations }),
   };
-  const object: JsonObject = {
-    kind: resource.kind,
-    apiVersion: apiVersionOf(resource),
-    metadata,
-    spec: {},
-    status: {},
-  };
-  return eventLine('BOOKMARK', jsonBytes(object));
+  return { kind: resource.kind, apiVersion: apiVersionOf(resource), metadata, spec: {}, status: {} };
 }
 
 /** False when the wait was cut short. */

@@ -2,7 +2,7 @@ import { FlannelError } from '#base/errors.ts';
 import type { KubeClient, WatchEvent } from '#clients/k8s/client.ts';
 import { ApiError, isGone, TransportError } from '#clients/k8s/errors.ts';
 import type { Selection } from '#clients/k8s/selection.ts';
-import { type NodeView, parseNode } from './node.ts';
+import { NODE_SHAPE, type NodeView, parseNode } from './node.ts';
 import { Complaint, type RetryContext, Waits } from './retry.ts';
 
 export interface FollowerOptions extends RetryContext {
@@ -87,6 +87,7 @@ export class Follower<T> {
     this.#sink.begin();
     const list = await client.list(path, {
       select,
+      shape: NODE_SHAPE,
       signal,
       onProgress: () => {
         this.#heard = true;
@@ -117,7 +118,8 @@ export class Follower<T> {
     // From an unknown version on, what there is comes first and in no order: only a list can be gone on from.
     if (from === '') this.#version = undefined;
     const onEvent = (event: WatchEvent): void => this.#event(event, from !== '');
-    await client.watch(path, { select, signal, resourceVersion, onEvent, onProgress });
+    const shape = NODE_SHAPE;
+    await client.watch(path, { select, shape, signal, resourceVersion, onEvent, onProgress });
   }
 
   /** `ordered`: the events continue a known version. */

@@ -1,4 +1,6 @@
 import { ALL, members, type Selection } from '#clients/k8s/selection.ts';
+import { OBJECT_META } from '#clients/k8s/protobuf-shapes.ts';
+import type { MessageShape } from '#clients/k8s/protobuf.ts';
 import type { AnnotationKeys } from './annotations.ts';
 
 /** What the manager reads of a Node: everything here is untrusted text. */
@@ -26,6 +28,12 @@ export function nodeSelection(keys: AnnotationKeys): Selection {
     spec: members({ podCIDR: ALL, podCIDRs: ALL }),
   });
 }
+
+/** Messages Node and NodeSpec of `k8s.io/api/core/v1` generated.proto, as far as `nodeSelection` keeps them. */
+export const NODE_SHAPE: MessageShape = {
+  1: ['metadata', OBJECT_META],
+  2: ['spec', { 1: ['podCIDR', 'string'], 7: ['podCIDRs', 'strings'] }],
+};
 
 /** Reads what `nodeSelection` kept; undefined when it is no Node with a usable name. */
 export function parseNode(value: unknown): NodeView | undefined {
