@@ -8,6 +8,7 @@ export const TEST_PACKAGES = [
   { name: 'iproute2', program: 'ip', why: 'makes test namespaces and says what the kernel holds' },
   { name: 'nftables', program: 'nft', why: 'reads back the rules that we write by netlink' },
   { name: 'iptables', program: 'iptables-restore', why: 'the iptables mode writes through it' },
+  { name: 'ethtool', program: 'ethtool', why: 'shows and changes the offloads that we set by netlink' },
   {
     name: 'containernetworking-plugins',
     program: '/usr/lib/cni/bridge',

@@ -178,3 +178,20 @@ test('one family that fails is an error, and what was put right in the other is 
   expect([results.at(-1), repairs]).toEqual(['ip6tables-restore failed', [1]]);
   expect(lines.at(-1)).toContain('cure="Load ip6_tables"');
 });
+
+test('a firewall that drops what we accept is told once, and again when it comes back', async () => {
+  const { backend, lines, keeper } = setUp({ watch: false });
+  await using _ = keeper;
+  let found = ['chain FORWARD of table ip filter'];
+  Object.assign(backend, { drops: () => found });
+  await keeper.start();
+  await keeper.check();
+  const said = () => lines.filter((line) => line.includes('chain FORWARD of table ip filter'));
+  expect(said()).toHaveLength(1);
+  expect(said()[0]).toContain('cure="accept the pod network there');
+  found = [];
+  await keeper.check();
+  found = ['chain FORWARD of table ip filter'];
+  await keeper.check();
+  expect(said()).toHaveLength(2);
+});

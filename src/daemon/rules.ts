@@ -36,6 +36,7 @@ export class RulesKeeper implements AsyncDisposable {
   #again = false;
   #started = false;
   #lastError = '';
+  #drops = '';
   /** Repairs in close sequence, after the first. */
   #repeats = 0;
   #repairedAt = Number.NEGATIVE_INFINITY;
@@ -122,10 +123,24 @@ export class RulesKeeper implements AsyncDisposable {
       }
       this.#started = true;
       this.#lastError = '';
+      this.#warnOfDrops();
       this.#options.onResult(undefined, count);
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#fail(error, 0);
     }
+  }
+
+  /** Says once, and when it changes, who drops what we accept. */
+  #warnOfDrops(): void {
+    const { traffic, rules, log } = this.#options;
+    const found = traffic.backend.drops?.(rules).join(', ') ?? '';
+    if (found !== this.#drops && found !== '') {
+      log.warn('forwarded packets of pods are dropped unless this firewall accepts them itself', {
+        found,
+        cure: 'accept the pod network there, or set its policy to accept',
+      });
+    }
+    this.#drops = found;
   }
 
   /** Says what was written; returns how much of it was a repair. */

@@ -2,17 +2,19 @@ import { hasErrno } from '#base/errors.ts';
 import { NETLINK, NetlinkConnection, type ConnectionOptions } from '#netlink/connection.ts';
 import { replaceTable, transactionRequests, type Change } from './change.ts';
 import {
+  getAllChains,
   getChain,
   getChains,
   getRules,
   getTable,
   getTables,
   readChain,
+  readForwardDrop,
   readRule,
   readRuleHead,
   readTable,
 } from './message.ts';
-import type { Rule, RuleHead, Table, TableKey } from './objects.ts';
+import type { ForwardDrop, Rule, RuleHead, Table, TableKey } from './objects.ts';
 
 /** Tries of a transaction whose answer the kernel could not give. */
 const TRIES = 3;
@@ -93,6 +95,11 @@ export class Nftables implements Disposable {
       if (hasErrno(error, 'ENOENT')) return false;
       throw error;
     }
+  }
+
+  /** The chains of all tables that drop forwarded packets unless they accept them themselves. */
+  forwardDrops(): ForwardDrop[] {
+    return this.#connection.dump(getAllChains(), readForwardDrop);
   }
 
   /**

@@ -8,6 +8,7 @@ import {
   type BaseHook,
   type ChainHead,
   type ChainType,
+  type ForwardDrop,
   type Rule,
   type RuleHead,
   type TableKey,
@@ -154,6 +155,11 @@ export function getChains(key: TableKey): NetlinkRequest {
   };
 }
 
+/** The chains of all tables of all families. */
+export function getAllChains(): NetlinkRequest {
+  return { ...request(NFT_MSG.GETCHAIN, 0, 'list chains'), write: attributes(undefined, () => {}) };
+}
+
 /** The rules of one table. */
 export function getRules(key: TableKey): NetlinkRequest {
   return {
@@ -185,6 +191,15 @@ export function readChain(key: TableKey, message: NetlinkMessage): ChainHead | u
     comment: commentOf(comment),
     hook: hook === undefined ? undefined : readHook(type, policy, hook),
   };
+}
+
+/** A chain that drops those forwarded packets that none of its rules accepts; undefined for every other chain. */
+export function readForwardDrop(message: NetlinkMessage): ForwardDrop | undefined {
+  const { family, attributes } = readHeader(message.payload);
+  if (family === undefined || family === 'bridge') return undefined;
+  const { table = '', name = '', policy, hook } = chainTable.read(attributes, ATTRIBUTES_AT);
+  const drops = hook?.point === HOOK_POINT.forward && policy === POLICY.drop;
+  return drops ? { family, table, chain: name } : undefined;
 }
 
 function readHook(
@@ -235,7 +250,10 @@ function request(type: number, flags: number, what: string): Omit<NetlinkRequest
   return { type, flags, what };
 }
 
-function attributes(family: TableFamily, write: (out: ByteWriter) => void): NetlinkRequest['write'] {
+function attributes(
+  family: TableFamily | undefined,
+  write: (out: ByteWriter) => void,
+): NetlinkRequest['write'] {
   return (out) => {
     writeHeader(out, family);
     write(out);

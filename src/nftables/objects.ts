@@ -39,6 +39,13 @@ export interface BaseHook {
   readonly policy: 'accept' | 'drop';
 }
 
+/** A base chain at the hook forward with the policy drop. What other tables accept does not save a packet from it. */
+export interface ForwardDrop {
+  readonly family: 'ip' | 'ip6' | 'inet';
+  readonly table: string;
+  readonly chain: string;
+}
+
 export type ChainType = 'filter' | 'nat' | 'route';
 
 /** `enum nf_inet_hooks` (`linux/netfilter.h`). */

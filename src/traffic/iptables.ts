@@ -1,7 +1,9 @@
 import { FlannelError } from '#base/errors.ts';
 import { FAMILIES, type Family } from '#net/family.ts';
+import { Nftables } from '#nftables/connection.ts';
 import { ensureEach } from './each-family.ts';
 import type { RunProgram } from './exec.ts';
+import { forwardDrops } from './forward-drops.ts';
 import { FLANNEL_CHAINS, flannelChains } from './iptables-chain.ts';
 import { joinPlans, planChains, planRemoval } from './iptables-plan.ts';
 import { IptablesTool } from './iptables-tool.ts';
@@ -52,6 +54,17 @@ export class IptablesTraffic implements TrafficBackend {
           changed: true,
           repaired: [...ensured.repaired, ...freed.map((what) => `${what}: is left`)],
         };
+  }
+
+  drops(rules: RuleSet): readonly string[] {
+    try {
+      using nftables = Nftables.open();
+      return forwardDrops(nftables, rules, this.mode);
+    } catch (error) {
+      // A kernel without nf_tables has no such chains.
+      if (error instanceof FlannelError) return [];
+      throw error;
+    }
   }
 
   async clear(signal?: AbortSignal): Promise<Removed> {

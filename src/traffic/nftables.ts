@@ -7,6 +7,7 @@ import { touchedTable } from '#nftables/notification.ts';
 import type { Table, TableKey } from '#nftables/objects.ts';
 import { NFNLGRP_NFTABLES } from '#nftables/wire.ts';
 import { ensureEach } from './each-family.ts';
+import { forwardDrops } from './forward-drops.ts';
 import { FLANNEL_TABLES, flannelTables } from './nftables-table.ts';
 import type { Ensured, Removed, TrafficBackend } from './port.ts';
 import type { RuleSet } from './rules.ts';
@@ -27,6 +28,15 @@ export class NftablesTraffic implements TrafficBackend {
       if (this.#deleteTable(key)) removed.push(title(key));
     }
     return { removed };
+  }
+
+  drops(rules: RuleSet): readonly string[] {
+    try {
+      return forwardDrops(this.#open(), rules, this.mode);
+    } catch (error) {
+      if (error instanceof FlannelError) return [];
+      throw error;
+    }
   }
 
   watch(onDirty: () => void): Disposable {

@@ -22,6 +22,8 @@ export interface TrafficBackend extends AsyncDisposable {
    * other. Throws FlannelError when nothing could be mended.
    */
   ensure(rules: RuleSet, signal?: AbortSignal): Promise<Ensured>;
+  /** Chains of others that drop forwarded packets of pods whatever our rules accept; see `forwardDrops`. Throws nothing. */
+  drops?(rules: RuleSet): readonly string[];
   /** Removes everything that `ensure` may have written and nothing else; says what there was. */
   clear(signal?: AbortSignal): Promise<Removed>;
   /** Calls `onDirty` when somebody (we too) touched our rules; undefined where the kernel gives no such notice. */

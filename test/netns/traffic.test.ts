@@ -131,6 +131,36 @@ describeInNetns(import.meta.path, 'the xtables lock', () => {
   });
 });
 
+describeInNetns(import.meta.path, 'the xtables lock, held for too long', () => {
+  test('is named, and when it is free the rules are there once', async () => {
+    using directory = temporaryDirectory();
+    for (const family of ['iptables', 'ip6tables'])
+      for (const action of ['', '-save', '-restore'])
+        symlinkSync('/usr/sbin/xtables-legacy-multi', `${directory.path}/${family}${action}`);
+    const lock = `${directory.path}/lock`;
+    await Bun.write(lock, '');
+    const held = ['flock', '--no-fork', lock, 'sh', '-c', 'echo held; exec sleep 60'];
+    const holder = Bun.spawn(held, { stdout: 'pipe' });
+    await holder.stdout.getReader().read();
+    const legacy = { ...env, PATH: `${directory.path}:${env['PATH']}`, XTABLES_LOCKFILE: lock };
+    const { backend } = createTraffic({ mode: 'iptables', env: legacy });
+    const error: unknown = await backend.ensure(rules(V4, V6)).catch((reason: unknown) => reason);
+    expect(String(error)).toMatch(/iptables-restore failed with exit code 4: .*xtables lock/);
+    expect(cureOf(error)).toContain('/run/xtables.lock');
+    expect(must(['iptables-legacy-save'])).not.toContain('FLANNEL');
+    holder.kill('SIGKILL');
+    await holder.exited;
+    expect((await backend.ensure(rules(V4, V6))).changed).toBe(true);
+    expect(await backend.ensure(rules(V4, V6))).toEqual({ changed: false, repaired: [] });
+    for (const tool of ['iptables', 'ip6tables']) {
+      const saved = must([`${tool}-legacy-save`]);
+      expect(saved.match(/-A POSTROUTING .*-j FLANNEL-POSTRTG/g)).toHaveLength(1);
+      expect(saved.match(/-A FORWARD .*-j FLANNEL-FWD/g)).toHaveLength(1);
+      expect(saved.match(/-A FLANNEL-POSTRTG /g)).toHaveLength(6);
+    }
+  });
+});
+
 describe('hosts that cannot do it', () => {
   test('a lock that is not free in time is explained by the exit code', async () => {
     using directory = temporaryDirectory();
