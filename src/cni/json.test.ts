@@ -55,7 +55,7 @@ test('no text makes the reader of objects fail but with code 6', () => {
     }),
     { numRuns: 1000 },
   );
-});
+}, 60_000);
 
 const ARGS = { containerId: 'c', netns: '', ifName: 'eth0', extra: new Map<string, string>(), path: [] };
 const ENV = { networks: {}, gateways: {}, mtu: 1450, ipMasq: true };
