@@ -1,6 +1,7 @@
 // `npm run bench [-- cni|agent] [options]`: programs that print figures; ratios where there is a reference.
 import { spawnSync } from 'node:child_process';
 import { bunPath, root } from './bun.mjs';
+import { buildStandIn, STAND_IN_PACKAGES } from './bench/stand-in.mjs';
 import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ensure.mjs';
 
 const BENCHES = {
@@ -27,7 +28,9 @@ async function main([first, ...rest]) {
   const wanted = TEST_PACKAGES.filter(({ name }) =>
     ['iproute2', 'containernetworking-plugins', 'iptables', 'etcd-server', 'etcd-client'].includes(name),
   );
+  if (names.includes('cni')) wanted.push(...STAND_IN_PACKAGES);
   if (!ensureModules() || !ensurePackages(wanted) || !(await ensureBuild())) return 1;
+  if (names.includes('cni') && !buildStandIn()) return 1;
   let failed = 0;
   for (const name of names) {
     const inner = [bunPath(), `${root}scripts/bench/${name}.ts`, ...rest];

@@ -6,6 +6,8 @@ import { must } from './report.ts';
 
 const BIN = new URL('../../dist/bin', import.meta.url).pathname;
 const DEBIAN = '/usr/lib/cni';
+/** Debian's plugins and a stand-in for `flannel` (stand-in.mjs). */
+const STAND_IN = new URL('../../dist/bench/reference', import.meta.url).pathname;
 const NETWORK = '10.44.0.0/16';
 const SUBNET = '10.44.1.0/24';
 
@@ -137,8 +139,8 @@ function saidOnStdout(text: string): string {
 }
 
 /**
- * The chains side by side, the reference first. Debian has no `flannel` plugin: its `bridge` gets what `flannel` would
- * have made of `subnet.env`. `folder` is for everything that plugins keep.
+ * The chains side by side, the references first, `A` and `B`. Debian has no `flannel` plugin: its `bridge` gets what
+ * `flannel` would have made of `subnet.env`, from us or from the stand-in. `folder` is for everything that plugins keep.
  */
 export function makeChains(folder: string, mapped: boolean): readonly Chain[] {
   const subnetFile = `${folder}/subnet.env`;
@@ -152,14 +154,15 @@ export function makeChains(folder: string, mapped: boolean): readonly Chain[] {
   writeFileSync(subnetFile, `${lines.join('\n')}\n`);
   const variants = mapped ? ['nftables', 'iptables'] : [undefined];
   const options: Omit<ChainOptions, 'mapped'>[] = [
-    { name: 'reference: bridge, portmap', dir: DEBIAN, plugins: [debianBridge(folder), portmap()] },
+    { name: 'A: bridge, portmap', dir: DEBIAN, plugins: [debianBridge(folder), portmap()] },
+    { name: 'B: stand-in, portmap', dir: STAND_IN, plugins: [flannel(folder, subnetFile), portmap()] },
     ...variants.map((backend) => ({
-      name: labelled('flannel, one entry', backend),
+      name: labelled('ours: flannel, one entry', backend),
       dir: BIN,
       plugins: [oneEntry(flannel(folder, subnetFile), backend)],
     })),
     ...variants.map((backend) => ({
-      name: labelled('flannel, portmap', backend),
+      name: labelled('ours: flannel, portmap', backend),
       dir: BIN,
       plugins: [flannel(folder, subnetFile), portmap(backend)],
     })),
