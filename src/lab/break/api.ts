@@ -1,6 +1,7 @@
 import { systemClock } from '#base/clock.ts';
 import { Cidr } from '#net/cidr.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
+import { PAPER } from '../serve/manager.ts';
 import { openNetns } from '../process/places.ts';
 import type { LabState } from '../state/state.ts';
 import type { Control } from './control.ts';
@@ -8,35 +9,19 @@ import type { Control } from './control.ts';
 /** How long `break api` keeps the API away. */
 export const CUT_MS = 3000;
 
-const PAPER_SUBNET = '10.244.250.0/24';
-
-/** A node without a machine: all that its peers learn of it. */
-const PAPER_NODE = {
-  metadata: {
-    name: 'n250',
-    annotations: {
-      'flannel.alpha.coreos.com/kube-subnet-manager': 'true',
-      'flannel.alpha.coreos.com/backend-type': 'vxlan',
-      'flannel.alpha.coreos.com/backend-data': '{"VNI":1,"VtepMAC":"02:00:00:00:02:50"}',
-      'flannel.alpha.coreos.com/public-ip': '192.168.50.250',
-    },
-  },
-  spec: { podCIDR: PAPER_SUBNET, podCIDRs: [PAPER_SUBNET] },
-} as const;
-
 /** Adds a node on paper and waits until every node has a route to it; false when one has none within `limitMs`. */
 export async function newNodeReachesAll(
   control: Control,
   state: LabState,
   limitMs: number,
 ): Promise<boolean> {
-  await control.addNode(PAPER_NODE);
+  await control.addPaperNode();
   return routesBecome(state, true, limitMs);
 }
 
 /** Takes it away again and waits until nobody has a route to it. */
 export async function oldNodeLeavesAll(control: Control, state: LabState, limitMs: number): Promise<boolean> {
-  await control.deleteNode(PAPER_NODE.metadata.name);
+  await control.removePaperNode();
   return routesBecome(state, false, limitMs);
 }
 
@@ -50,7 +35,7 @@ async function routesBecome(state: LabState, there: boolean, limitMs: number): P
 }
 
 function countRoutes(state: LabState): number {
-  const wanted = Cidr.parse(PAPER_SUBNET);
+  const wanted = Cidr.parse(PAPER.subnet);
   return state.nodes.filter((node) => {
     using netns = openNetns({ kind: 'node', name: node.name, node });
     using net = Rtnetlink.openIn(netns);

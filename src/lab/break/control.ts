@@ -8,7 +8,7 @@ export class Control {
     this.#socket = socket;
   }
 
-  /** Refuses every connection to the API for `ms`. */
+  /** Refuses every connection to the store for `ms`. */
   async cut(ms: number): Promise<void> {
     await this.#call(`/cut?ms=${ms}`, 'POST');
   }
@@ -19,23 +19,19 @@ export class Control {
     return answer.ready === true;
   }
 
-  /** Adds a Node that exists on paper only. */
-  async addNode(node: {
-    readonly metadata: { readonly name: string };
-    readonly spec: object;
-  }): Promise<void> {
-    await this.#call(`/nodes/${node.metadata.name}`, 'PUT', node);
+  /** Adds a node that exists on paper only. */
+  async addPaperNode(): Promise<void> {
+    await this.#call('/paper', 'PUT');
   }
 
-  async deleteNode(name: string): Promise<void> {
-    await this.#call(`/nodes/${name}`, 'DELETE');
+  async removePaperNode(): Promise<void> {
+    await this.#call('/paper', 'DELETE');
   }
 
-  async #call(path: string, method: string, body?: object): Promise<unknown> {
+  async #call(path: string, method: string): Promise<unknown> {
     const response = await fetch(`http://lab${path}`, {
       method,
       unix: this.#socket,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     if (response.ok) return response.json();
     throw new FlannelError(

@@ -9,6 +9,7 @@ usage: flannelctl lab [command] [flags]          (npm run lab -- [command] [flag
       --nodes <1..50>       default 3
       --pods <1..20>        pods per node, default 2
       --backend <type>      vxlan
+      --manager <kube|etcd> where the agents get their subnets: a stand-in for the Kubernetes API, or a real etcd
       --nftables            traffic rules in nftables (default: iptables where it is installed)
       --iptables            traffic rules in iptables
   status                  nodes, subnets, VTEPs, peers, pods

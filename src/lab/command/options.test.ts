@@ -15,14 +15,14 @@ describe('parseLabArguments', () => {
   test('without a command the whole tour runs with the defaults', () => {
     expect(parseLabArguments([])).toEqual({
       command: 'run',
-      options: { name: 'lab', nodes: 3, pods: 2, backend: 'vxlan', traffic: 'auto' },
+      options: { name: 'lab', nodes: 3, pods: 2, backend: 'vxlan', manager: 'kube', traffic: 'auto' },
     });
   });
 
   test('up takes its flags in every spelling', () => {
     expect(parseLabArguments(['up', '--nodes', '5', '-name=b', '--nftables', '--pods=1'])).toEqual({
       command: 'up',
-      options: { name: 'b', nodes: 5, pods: 1, backend: 'vxlan', traffic: 'nftables' },
+      options: { name: 'b', nodes: 5, pods: 1, backend: 'vxlan', manager: 'kube', traffic: 'nftables' },
     });
     expect(parseLabArguments(['--nodes=1', '--iptables', '--nftables=false'])).toMatchObject({
       command: 'run',

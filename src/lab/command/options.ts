@@ -3,6 +3,8 @@ import { nearest } from '#subnet/nearest.ts';
 
 /** Backends that the agent of this version brings along. */
 export const BACKENDS = ['vxlan'] as const;
+/** Where agents get their subnets from. */
+export const MANAGERS = ['kube', 'etcd'] as const;
 export const FAULTS = [
   'link',
   'route',
@@ -24,6 +26,7 @@ export interface UpOptions {
   readonly nodes: number;
   readonly pods: number;
   readonly backend: (typeof BACKENDS)[number];
+  readonly manager: (typeof MANAGERS)[number];
   readonly traffic: TrafficChoice;
 }
 
@@ -43,7 +46,7 @@ export type LabCommand =
 export const COMMANDS = ['run', 'up', 'status', 'exec', 'verify', 'walk', 'break', 'down', 'help'] as const;
 type CommandName = (typeof COMMANDS)[number];
 
-const UP_FLAGS = ['name', 'nodes', 'pods', 'backend', 'nftables', 'iptables'] as const;
+const UP_FLAGS = ['name', 'nodes', 'pods', 'backend', 'manager', 'nftables', 'iptables'] as const;
 const BOOLEAN = new Set(['nftables', 'iptables', 'help']);
 const FLAGS: Readonly<Record<CommandName, readonly string[]>> = {
   run: UP_FLAGS,
@@ -153,19 +156,28 @@ function labName(name: string): string {
 }
 
 function upOptions(name: string, flags: ReadonlyMap<string, string>): UpOptions {
-  const backend = flags.get('backend') ?? 'vxlan';
-  const known = BACKENDS.find((candidate) => candidate === backend);
-  if (known === undefined)
-    throw new ConfigError('--backend', `the lab has no backend ${JSON.stringify(backend)}`, {
-      cure: `Use one of: ${BACKENDS.join(', ')}`,
-    });
   return {
     name,
     nodes: count(flags, 'nodes', { fallback: 3, max: MAX_NODES }),
     pods: count(flags, 'pods', { fallback: 2, max: MAX_PODS }),
-    backend: known,
+    backend: choice(flags, 'backend', BACKENDS),
+    manager: choice(flags, 'manager', MANAGERS),
     traffic: traffic(flags),
   };
+}
+
+/** One of `known`; the first when the flag is missing. */
+function choice<T extends string>(
+  flags: ReadonlyMap<string, string>,
+  flag: string,
+  known: readonly [T, ...T[]],
+): T {
+  const text = flags.get(flag) ?? known[0];
+  const found = known.find((candidate) => candidate === text);
+  if (found !== undefined) return found;
+  throw new ConfigError(`--${flag}`, `the lab has no ${flag} ${JSON.stringify(text.slice(0, 64))}`, {
+    cure: `Use one of: ${known.join(', ')}`,
+  });
 }
 
 function traffic(flags: ReadonlyMap<string, string>): TrafficChoice {

@@ -23,7 +23,7 @@ const NODE_COLUMNS: readonly Column[] = [
 export function status(name: string, screen: Screen): number {
   const state = runningLab(name);
   screen.line(
-    `lab ${name}: ${state.options.backend}, ${state.traffic}, API ${state.apiUrl} inside the lab, process ${state.pid}`,
+    `lab ${name}: ${state.options.backend}, ${state.traffic}, ${state.options.manager} ${state.storeUrl} inside the lab, process ${state.pid}`,
   );
   screen.line();
   screen.lines(table(NODE_COLUMNS, state.nodes.map(nodeRow)));

@@ -14,7 +14,8 @@ const SOUND_MS = 10_000;
 
 export interface AgentOptions {
   readonly node: NodeState;
-  readonly apiUrl: string;
+  /** Where it gets its subnet from. */
+  readonly flags: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
   readonly log: Logger;
@@ -22,21 +23,15 @@ export interface AgentOptions {
   readonly onStart: (pid: number, restarts: number) => void;
 }
 
-/** The argv of flanneld as Flannel's manifest has it, with the lab's API address. */
-export function agentArgv(apiUrl: string): string[] {
-  return [
-    program('flanneld'),
-    '--kube-subnet-mgr',
-    '--ip-masq',
-    `--kube-api-url=${apiUrl}`,
-    `--healthz-port=${HEALTH_PORT}`,
-  ];
+/** The argv of flanneld as Flannel's manifest has it, but for the flags that name its store. */
+function agentArgv(flags: readonly string[]): string[] {
+  return [program('flanneld'), '--ip-masq', ...flags, `--healthz-port=${HEALTH_PORT}`];
 }
 
 /** Runs the agent of one node, and again whenever it ends, as kubelet does for the DaemonSet's pod. */
 export async function superviseAgent(options: AgentOptions): Promise<never> {
   const { node, log } = options;
-  const argv = enterArgv({ kind: 'node', name: node.name, node }, agentArgv(options.apiUrl));
+  const argv = enterArgv({ kind: 'node', name: node.name, node }, agentArgv(options.flags));
   const env = { ...options.env, NODE_NAME: node.name };
   let delay = FIRST_RESTART_MS;
   for (let restarts = 0; ; restarts += 1) {

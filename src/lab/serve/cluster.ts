@@ -1,7 +1,6 @@
 import { FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
-import type { ApiServer } from '../api/server.ts';
 import { firstAddress } from '../cni/conflist.ts';
 import { CniRuntime } from '../cni/runtime.ts';
 import { enterArgv } from '../process/places.ts';
@@ -11,17 +10,18 @@ import type { LabPaths } from '../state/paths.ts';
 import type { LabState, NodeState } from '../state/state.ts';
 import { superviseAgent } from './agent.ts';
 import { startEcho } from './echo.ts';
+import type { LabManager } from './manager.ts';
 import { holdNamespaces, makePodNamespace } from './namespaces.ts';
 import { connectNode, connectWorld } from './network.ts';
 import type { NodeFolders } from './node-folders.ts';
-import { agentReady, leasedSubnet } from './readiness.ts';
+import { agentReady, leasedNetwork, leasedSubnet } from './readiness.ts';
 import { writeServices } from './services.ts';
-import type { StateStore } from './store.ts';
+import type { StateStore } from './state-store.ts';
 
 export interface ClusterParts {
   readonly paths: LabPaths;
   readonly store: StateStore;
-  readonly api: ApiServer;
+  readonly manager: LabManager;
   readonly env: Readonly<Record<string, string>>;
   readonly log: Logger;
   readonly step: (text: string) => void;
@@ -71,19 +71,10 @@ async function prepareNode(parts: ClusterParts, node: NodeState): Promise<void> 
   const folders: NodeFolders = { netConf: netConf(parts.store.state), programs: programFolder() };
   await runOrThrow(enterArgv(place, innerArgv('__node', JSON.stringify(folders))), { env: parts.env });
   await startEcho(place, echoOptions(parts));
-  parts.api.nodes.create({
-    metadata: { name: node.name, labels: { 'kubernetes.io/hostname': node.name } },
-    spec: { podCIDR: node.podCidr, podCIDRs: [node.podCidr] },
-    status: {
-      addresses: [
-        { type: 'InternalIP', address: node.ip },
-        { type: 'Hostname', address: node.name },
-      ],
-    },
-  });
+  await parts.manager.addNode(node);
 }
 
-function netConf({ options, traffic }: LabState): string {
+export function netConf({ options, traffic }: LabState): string {
   const conf = {
     Network: POD_NETWORK,
     EnableNFTables: traffic === 'nftables',
@@ -93,10 +84,10 @@ function netConf({ options, traffic }: LabState): string {
 }
 
 async function startAgent(parts: ClusterParts, node: NodeState): Promise<void> {
-  const { api, env, paths, log, store } = parts;
+  const { manager, env, paths, log, store } = parts;
   const stopped = superviseAgent({
     node,
-    apiUrl: api.url,
+    flags: manager.agentFlags,
     env,
     log,
     logFile: paths.agentLog(node.name),
@@ -105,6 +96,9 @@ async function startAgent(parts: ClusterParts, node: NodeState): Promise<void> {
   });
   // The supervisor never ends by itself: it can only fail.
   await Promise.race([agentReady(node, parts), stopped]);
+  // With etcd it is the agent that finds a subnet.
+  const podCidr = leasedNetwork(node) ?? node.podCidr;
+  store.setNode({ ...nodeOf(parts, node.name), podCidr });
   parts.step(`flanneld on ${node.name} is ready with ${leasedSubnet(node)}`);
 }
 
@@ -121,11 +115,7 @@ async function startPods(parts: ClusterParts, plan: NodePlan): Promise<void> {
     const pod = { name, node: node.name, containerId, ip };
     await startEcho({ kind: 'pod', name, pod, node }, echoOptions(parts));
     store.addPod(pod);
-    parts.api.pods.create({
-      metadata: { name },
-      spec: { nodeName: node.name, containers: [{ name: 'echo', image: 'flannel-lab' }] },
-      status: { phase: 'Running', hostIP: node.ip, podIP: ip, podIPs: [{ ip }] },
-    });
+    parts.manager.addPod(pod, node);
   }
 }
 

@@ -2,17 +2,17 @@ import { appendFileSync } from 'node:fs';
 import { cureOf, describe } from '#base/errors.ts';
 import { createLogger, type Logger } from '#base/log.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
-import { startApiServer } from '../api/server.ts';
 import type { UpOptions } from '../command/options.ts';
 import { labEnvironment } from '../process/run.ts';
-import { API_PORT, GATEWAY } from '../state/address-plan.ts';
 import { labPaths, type LabPaths } from '../state/paths.ts';
 import type { LabState } from '../state/state.ts';
-import { buildCluster } from './cluster.ts';
+import { buildCluster, netConf } from './cluster.ts';
 import { startControl } from './control.ts';
+import { startEtcd } from './etcd.ts';
+import { startKube } from './kube.ts';
 import { buildUnderlay } from './network.ts';
 import { appendProgress } from './progress.ts';
-import { StateStore } from './store.ts';
+import { StateStore } from './state-store.ts';
 
 /** What `up` hands to the lab process. */
 export interface ServeOptions {
@@ -55,7 +55,7 @@ async function serve(options: ServeOptions, paths: LabPaths, parts: ServeParts):
     ...options,
     phase: 'starting',
     pid: process.pid,
-    apiUrl: `http://${GATEWAY}:${API_PORT}`,
+    storeUrl: '',
     worldPid: 0,
     nodes: [],
     pods: [],
@@ -66,10 +66,13 @@ async function serve(options: ServeOptions, paths: LabPaths, parts: ServeParts):
     using net = Rtnetlink.open();
     buildUnderlay(net);
   }
-  const api = await startApiServer({ hostname: GATEWAY, port: API_PORT, log: parts.log });
-  startControl(paths.control, api);
-  parts.step(`a Kubernetes API at ${api.url} inside the lab`);
-  await buildCluster({ paths, store, api, env, ...parts });
+  const start = options.options.manager === 'etcd' ? startEtcd : startKube;
+  const { folder, log: logFile } = paths;
+  const manager = await start({ netConf: netConf(initial), env, log: parts.log, logFile, folder });
+  store.update({ storeUrl: manager.url });
+  startControl(paths.control, { manager, backend: options.options.backend });
+  parts.step(manager.title);
+  await buildCluster({ paths, store, manager, env, ...parts });
   store.update({ phase: 'ready' });
 }
 

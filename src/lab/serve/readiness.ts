@@ -1,25 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { systemClock } from '#base/clock.ts';
 import { FlannelError } from '#base/errors.ts';
-import type { ApiServer } from '../api/server.ts';
-import { isObject } from '../cni/conflist.ts';
+import { Cidr } from '#net/cidr.ts';
 import { HEALTH_PORT } from '../state/address-plan.ts';
 import type { LabPaths } from '../state/paths.ts';
 import type { NodeState } from '../state/state.ts';
+import type { LabManager } from './manager.ts';
 
 /** How long an agent may take from its start to Ready. */
 const READY_LIMIT_MS = 60_000;
 
 export interface ReadinessParts {
-  readonly api: ApiServer;
+  readonly manager: LabManager;
   readonly paths: LabPaths;
 }
 
-/** Waits until the agent answers 200 on /readyz and the Node says that its network is available. */
+/** Waits until the agent answers 200 on /readyz and its store agrees. */
 export async function agentReady(node: NodeState, parts: ReadinessParts): Promise<void> {
   const start = performance.now();
   while (performance.now() - start < READY_LIMIT_MS) {
-    if (networkAvailable(parts.api, node.name) && (await isReady(node.ip))) return;
+    if (parts.manager.nodeReady(node.name) && (await isReady(node.ip))) return;
     await systemClock.sleep(20);
   }
   const log = parts.paths.agentLog(node.name);
@@ -42,14 +42,9 @@ export function leasedSubnet(node: { readonly pid: number }): string {
   }
 }
 
-/** Condition `NetworkUnavailable` is False. */
-function networkAvailable(api: ApiServer, name: string): boolean {
-  const conditions = api.nodes.get(name)?.status?.['conditions'];
-  if (!Array.isArray(conditions)) return false;
-  const found = conditions.find(
-    (condition) => isObject(condition) && condition['type'] === 'NetworkUnavailable',
-  );
-  return isObject(found) && found['status'] === 'False';
+/** The subnet as a network. */
+export function leasedNetwork(node: { readonly pid: number }): string | undefined {
+  return Cidr.tryParse(leasedSubnet(node))?.network().toString();
 }
 
 /** Whether the agent at this address answers 200 on /readyz. */

@@ -13,11 +13,11 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const STATE: LabState = {
   version: 1,
-  options: { name: 'lab', nodes: 1, pods: 1, backend: 'vxlan', traffic: 'auto' },
+  options: { name: 'lab', nodes: 1, pods: 1, backend: 'vxlan', manager: 'kube', traffic: 'auto' },
   traffic: 'iptables',
   phase: 'starting',
   pid: 7,
-  apiUrl: 'http://192.168.50.1:6443',
+  storeUrl: 'http://192.168.50.1:6443',
   worldPid: 8,
   nodes: [],
   pods: [],

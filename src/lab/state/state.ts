@@ -33,7 +33,8 @@ export interface LabState {
   readonly phase: 'starting' | 'ready' | 'failed';
   /** The lab process, whose network namespace is the underlay. */
   readonly pid: number;
-  readonly apiUrl: string;
+  /** Of the Kubernetes API or etcd; empty before it runs. */
+  readonly storeUrl: string;
   readonly worldPid: number;
   readonly nodes: readonly NodeState[];
   readonly pods: readonly PodState[];

@@ -10,11 +10,11 @@ function labOf(nodes: number, pods: number): LabState {
   const plans = Array.from({ length: nodes }, (_, at) => planNode(at + 1, pods));
   return {
     version: 1,
-    options: { name: 'lab', nodes, pods, backend: 'vxlan', traffic: 'nftables' },
+    options: { name: 'lab', nodes, pods, backend: 'vxlan', manager: 'kube', traffic: 'nftables' },
     traffic: 'nftables',
     phase: 'ready',
     pid: 1,
-    apiUrl: '',
+    storeUrl: '',
     worldPid: 2,
     nodes: plans.map(({ name, ip, podCidr }) => ({ name, ip, podCidr, pid: 3, agentRestarts: 0 })),
     pods: plans.flatMap((plan, node) =>

@@ -1,0 +1,36 @@
+import type { Logger } from '#base/log.ts';
+import type { NodeState, PodState } from '../state/state.ts';
+
+/** A node that exists in the store only: all that its peers learn of it. */
+export const PAPER = {
+  name: 'n250',
+  subnet: '10.244.250.0/24',
+  publicIp: '192.168.50.250',
+  mac: '02:00:00:00:02:50',
+} as const;
+
+export interface ManagerParts {
+  /** `net-conf.json`. */
+  readonly netConf: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly log: Logger;
+  readonly logFile: string;
+  /** A folder of the lab, removed with it. */
+  readonly folder: string;
+}
+
+/** Where the lab's agents get subnets from: a Kubernetes API or etcd, at the router of the underlay. */
+export interface LabManager {
+  readonly url: string;
+  /** For people, e.g. `a Kubernetes API at http://192.168.50.1:6443`. */
+  readonly title: string;
+  readonly agentFlags: readonly string[];
+  addNode(node: NodeState): Promise<void>;
+  addPod(pod: PodState, node: NodeState): void;
+  /** Whether the store, too, takes the node for ready. */
+  nodeReady(name: string): boolean;
+  /** Refuses every connection for `ms`; resolves when it does. */
+  cut(ms: number): Promise<void>;
+  addPaperNode(backend: string): Promise<void>;
+  removePaperNode(): Promise<void>;
+}
