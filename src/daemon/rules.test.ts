@@ -17,10 +17,17 @@ const RULES = trafficRules({
 interface Setup {
   readonly period?: number;
   readonly watch?: boolean;
+  readonly dropsPeriod?: number;
   readonly clearOther?: Traffic['clearOther'];
 }
 
-function setUp({ period = 60_000, watch = true, clearOther = async () => ({ removed: [] }) }: Setup = {}) {
+function setUp(setup: Setup = {}) {
+  const {
+    period = 60_000,
+    watch = true,
+    clearOther = async () => ({ removed: [] }),
+    dropsPeriod = 60_000,
+  } = setup;
   const backend = new FakeTraffic();
   if (!watch) Object.assign(backend, { watch: undefined });
   const { log, lines } = recordedLog();
@@ -31,7 +38,7 @@ function setUp({ period = 60_000, watch = true, clearOther = async () => ({ remo
     results.push(error);
     if (repaired > 0) repairs.push(repaired);
   };
-  const keeper = new RulesKeeper({ traffic, rules: RULES, period, log, onResult });
+  const keeper = new RulesKeeper({ traffic, rules: RULES, period, dropsPeriod, log, onResult });
   return { backend, lines, results, repairs, keeper };
 }
 
@@ -180,7 +187,7 @@ test('one family that fails is an error, and what was put right in the other is 
 });
 
 test('a firewall that drops what we accept is told once, and again when it comes back', async () => {
-  const { backend, lines, keeper } = setUp({ watch: false });
+  const { backend, lines, keeper } = setUp({ watch: false, dropsPeriod: 0 });
   await using _ = keeper;
   let found = ['chain FORWARD of table ip filter'];
   Object.assign(backend, { drops: () => found });
@@ -194,4 +201,15 @@ test('a firewall that drops what we accept is told once, and again when it comes
   found = ['chain FORWARD of table ip filter'];
   await keeper.check();
   expect(said()).toHaveLength(2);
+});
+
+test('the chains of others are not looked at with every check', async () => {
+  const { backend, keeper } = setUp({ watch: false });
+  await using _ = keeper;
+  let looks = 0;
+  Object.assign(backend, { drops: () => ((looks += 1), []) });
+  await keeper.start();
+  await keeper.check();
+  await keeper.check();
+  expect(looks).toBe(1);
 });

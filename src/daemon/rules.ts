@@ -9,6 +9,8 @@ export interface RulesOptions {
   /** ms between checks (`--iptables-resync`). */
   readonly period: number;
   readonly log: Logger;
+  /** ms between looks at the chains of others; default 60,000. There may be tens of thousands. */
+  readonly dropsPeriod?: number;
   /**
    * Told after every check: an error, or undefined when the rules are in place, and how many differences that somebody else had
    * made were put right.
@@ -25,6 +27,8 @@ const SETTLE_MAX = 800;
 /** After so long without a repair the next one is quick again, ms. */
 const QUIET = 5000;
 
+const DROPS_PERIOD = 60_000;
+
 /** Keeps the traffic rules as they should be: at start, on notice of a change, and every period. */
 export class RulesKeeper implements AsyncDisposable {
   readonly #options: RulesOptions;
@@ -37,6 +41,7 @@ export class RulesKeeper implements AsyncDisposable {
   #started = false;
   #lastError = '';
   #drops = '';
+  #dropsAt = Number.NEGATIVE_INFINITY;
   /** Repairs in close sequence, after the first. */
   #repeats = 0;
   #repairedAt = Number.NEGATIVE_INFINITY;
@@ -132,7 +137,10 @@ export class RulesKeeper implements AsyncDisposable {
 
   /** Says once, and when it changes, who drops what we accept. */
   #warnOfDrops(): void {
-    const { traffic, rules, log } = this.#options;
+    const { traffic, rules, log, dropsPeriod = DROPS_PERIOD } = this.#options;
+    const now = performance.now();
+    if (now - this.#dropsAt < dropsPeriod) return;
+    this.#dropsAt = now;
     const found = traffic.backend.drops?.(rules).join(', ') ?? '';
     if (found !== this.#drops && found !== '') {
       log.warn('forwarded packets of pods are dropped unless this firewall accepts them itself', {
