@@ -40,9 +40,12 @@ export interface GetOptions {
   readonly signal: AbortSignal;
 }
 
-export interface PatchOptions extends GetOptions {
-  readonly type: 'strategic' | 'merge';
+export interface CreateOptions extends GetOptions {
   readonly body: unknown;
+}
+
+export interface PatchOptions extends CreateOptions {
+  readonly type: 'strategic' | 'merge';
 }
 
 export interface ListOptions<T> extends GetOptions {
@@ -80,6 +83,8 @@ export interface WatchOptions extends GetOptions {
 export interface KubeClient {
   readonly server: string;
   get(path: string, options: GetOptions): Promise<unknown>;
+  /** Resolves to the selected part of the new object; `path` is that of the collection. */
+  create(path: string, options: CreateOptions): Promise<unknown>;
   /** Resolves to the selected part of the patched object. */
   patch(path: string, options: PatchOptions): Promise<unknown>;
   list<T>(path: string, options: ListOptions<T>): Promise<List<T>>;
@@ -135,6 +140,12 @@ class FetchKubeClient implements KubeClient {
 
   get(path: string, options: GetOptions): Promise<unknown> {
     return this.#object({ verb: 'get', method: 'GET', path }, options);
+  }
+
+  create(path: string, options: CreateOptions): Promise<unknown> {
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify(options.body);
+    return this.#object({ verb: 'create', method: 'POST', path, headers, body }, options);
   }
 
   patch(path: string, options: PatchOptions): Promise<unknown> {

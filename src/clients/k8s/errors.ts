@@ -88,6 +88,11 @@ export function isMissing(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404;
 }
 
+/** We may not do that, and asking again will not change it soon (401, 403). */
+export function isRefused(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 401 || error.status === 403);
+}
+
 /** The resourceVersion or continue token is too old: list again. */
 export function isGone(error: unknown): boolean {
   return (

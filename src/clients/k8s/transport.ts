@@ -9,7 +9,7 @@ import { type ReadFile, readTextFile, type Secret } from './secret.ts';
 import { ALL } from './selection.ts';
 
 /** What a request is for, in the words of Kubernetes' authorization. */
-export const VERBS = ['get', 'list', 'watch', 'patch'] as const;
+export const VERBS = ['get', 'list', 'watch', 'create', 'patch'] as const;
 
 /** A request and how it went. */
 export interface CountedRequest {
@@ -29,7 +29,7 @@ export interface TransportOptions {
 
 export interface RequestOptions {
   readonly verb: CountedRequest['verb'];
-  readonly method: 'GET' | 'PATCH';
+  readonly method: 'GET' | 'POST' | 'PATCH';
   /** Path and query below the server's address. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;

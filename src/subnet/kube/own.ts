@@ -8,6 +8,7 @@ import type { OwnRecord } from '../manager.ts';
 import type { AnnotationKeys } from './annotations.ts';
 import { MAX_ANNOTATION, type NodeView, nodeSelection, parseNode } from './node.ts';
 import { parsePublicIp, podSubnets } from './node-lease.ts';
+import { NodeWarning } from './warning.ts';
 import { Complaint, type RetryContext, Waits } from './retry.ts';
 
 export interface OwnContext extends RetryContext {
@@ -30,6 +31,7 @@ export async function waitForOwn(
   signal: AbortSignal,
 ): Promise<{ record: OwnRecord; view: NodeView }> {
   const complaint = new Complaint(context);
+  const warning = new NodeWarning(context);
   const waits = new Waits(context, { initial: 1000, max: 10_000 });
   for (;;) {
     let failure: unknown;
@@ -41,7 +43,11 @@ export async function waitForOwn(
         complaint.over('this node has its subnet');
         return { record: ownRecord(view, config, context), view };
       }
-      complaint.tell('waiting for a subnet of this node', { node: context.nodeName, ...missing });
+      const { event, ...words } = missing;
+      complaint.tell('waiting for a subnet of this node', { node: context.nodeName, ...words });
+      const told = { reason: event, message: `${words.reason}: ${words.cure}`, uid: view.uid };
+      // Not waited for; rejects only when stopped.
+      void warning.tell(told, signal).catch(() => {});
     } catch (error) {
       signal.throwIfAborted();
       failure = error;
@@ -67,13 +73,16 @@ export async function getNode(context: OwnContext, signal: AbortSignal): Promise
 }
 
 /** Why the node cannot start yet, as log fields; undefined when every enabled family has its subnet. */
-function missingSubnets(view: NodeView, config: NetworkConfig): { reason: string; cure: string } | undefined {
+function missingSubnets(
+  view: NodeView,
+  config: NetworkConfig,
+): { reason: string; cure: string; event: string } | undefined {
   const { subnets, problems } = podSubnets(view, config);
   const missing = config.families.filter((family) => subnets[family] === undefined);
   if (missing.length === 0) return undefined;
   if (problems.length > 0) {
     const cure = `make Network in ${config.source} the same as --cluster-cidr of the kube-controller-manager`;
-    return { reason: problems.join('; '), cure };
+    return { reason: problems.join('; '), cure, event: 'PodCIDRNotInNetwork' };
   }
   const networks = config.families.map((family) => config.networks[family]?.toString() ?? '').join(',');
   return {
@@ -81,7 +90,10 @@ function missingSubnets(view: NodeView, config: NetworkConfig): { reason: string
       view.podCidrs.length === 0
         ? 'pod cidr not assigned'
         : `no ${missing.join(' and no ')} pod cidr assigned`,
-    cure: `run the kube-controller-manager with --allocate-node-cidrs=true --cluster-cidr=${networks}`,
+    cure:
+      `run the kube-controller-manager with --allocate-node-cidrs=true --cluster-cidr=${networks} ` +
+      `(kubeadm: --pod-network-cidr=${networks})`,
+    event: 'PodCIDRNotAssigned',
   };
 }
 
