@@ -1,13 +1,19 @@
 import type { ExternalInterface } from '#backend/backend.ts';
-import { externalChange } from '#host/external-interface.ts';
+import { externalChange, isDead } from '#host/external-interface.ts';
+import type { Family } from '#net/family.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 
 /** DHCP and network managers take an address away and give it back: wait for them, ms. */
 const SETTLE = 500;
 
+/** An interface that is gone so long, ms, may have been replaced by another. */
+const DEAD = 10_000;
+
 export interface ExternalWatchOptions {
   readonly rtnetlink: Pick<Rtnetlink, 'links' | 'addresses'>;
   readonly external: ExternalInterface;
+  /** The enabled families. */
+  readonly families: readonly Family[];
   /** Called with what has changed, in words. */
   readonly onChange: (what: string) => void;
 }
@@ -15,6 +21,8 @@ export interface ExternalWatchOptions {
 /** Looks at the external interface after each notification about it; speaks up when it is no longer what was built on. */
 export class ExternalWatch implements Disposable {
   readonly #options: ExternalWatchOptions;
+  /** It was without an address when last looked at. */
+  #dead = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ExternalWatchOptions) {
@@ -32,9 +40,17 @@ export class ExternalWatch implements Disposable {
   }
 
   #look(): void {
-    const { rtnetlink, external, onChange } = this.#options;
+    const { rtnetlink, external, families, onChange } = this.#options;
+    const inUse = { ...external, families };
     const view = { links: rtnetlink.links(), addresses: rtnetlink.addresses() };
-    const what = externalChange(view, external);
+    const what = externalChange(view, inUse);
     if (what !== undefined) onChange(what);
+    else if (!isDead(view, inUse)) this.#dead = false;
+    else if (this.#dead) onChange(`${external.name} has been without an address for ${DEAD / 1000} s`);
+    else {
+      this.#dead = true;
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#look(), DEAD);
+    }
   }
 }

@@ -31,16 +31,28 @@ export interface ExternalOptions {
 
 const RETRY = 1000;
 
+/** So long every family is waited for, ms: at boot the addresses come one after another. Then one of them is enough. */
+const PATIENCE = 10_000;
+
 /** Finds the external interface; waits while there is none (no default route yet after boot). */
 export async function findExternalInterface(options: ExternalOptions): Promise<ExternalInterface> {
   const { rtnetlink, choice, clock, log, signal } = options;
   const publicIps = Object.values(publicAddresses(options, {}));
+  const start = clock.monotonic();
   for (let said = ''; ;) {
-    const chosen = chooseInterface(viewOf(rtnetlink), { ...choice, publicIps });
+    const modest = clock.monotonic() - start >= PATIENCE;
+    const chosen = chooseInterface(viewOf(rtnetlink), { ...choice, publicIps, modest });
     if (!('wait' in chosen)) {
       const publicIps = publicAddresses(options, chosen.addresses);
-      const { link, addresses, reason } = chosen;
+      const { link, addresses, missing, reason } = chosen;
       log.info('external interface', { name: link.name, mtu: link.mtu, reason, ...addresses });
+      for (const family of missing) {
+        delete publicIps[family];
+        log.warn('going on without a family; it follows when the interface has an address', {
+          family,
+          name: link.name,
+        });
+      }
       return { name: link.name, mtu: link.mtu, addresses, publicIps };
     }
     if (chosen.wait !== said) log.warn('waiting for the external interface', { reason: chosen.wait });
@@ -50,7 +62,7 @@ export async function findExternalInterface(options: ExternalOptions): Promise<E
   }
 }
 
-function publicAddresses(options: ExternalOptions, addresses: PerFamily<Ip>): PerFamily<Ip> {
+function publicAddresses(options: ExternalOptions, addresses: PerFamily<Ip>): Partial<Record<Family, Ip>> {
   const found: Partial<Record<Family, Ip>> = {};
   for (const family of options.choice.families) {
     const own = addresses[family];

@@ -234,8 +234,9 @@ export class Serving {
   }
 
   #watchKernel(): void {
-    const { stack, rtnetlink, external, startOver, log, metrics } = this.#parts;
-    const watch = stack.use(new ExternalWatch({ rtnetlink, external, onChange: startOver }));
+    const { stack, config, rtnetlink, external, startOver, log, metrics } = this.#parts;
+    const { families } = config;
+    const watch = stack.use(new ExternalWatch({ rtnetlink, external, families, onChange: startOver }));
     const reach = stack.use(new ReachWatch({ ...this.#parts, again: () => this.#planAgain() }));
     stack.use(
       new HostMonitor({

@@ -111,6 +111,20 @@ test('dual stack needs an address in both families; a global one wins over a lin
   );
 });
 
+test('after a while one family is enough, and a link-local address: better than none', () => {
+  const one = view({}, [via('ipv4', 3)]);
+  expect(chosen({ ...DUAL, modest: true }, one)).toBe('eth1 10.0.0.5 (ipv4 default route)');
+  expect(chooseInterface(one, { ...DUAL, modest: true })).toMatchObject({ missing: ['ipv6'] });
+  // Two candidates: the one that has both.
+  const both = view({}, [via('ipv4', 3, 1), via('ipv4', 2, 2)]);
+  expect(chosen({ ...DUAL, modest: true }, both)).toStartWith('eth0 ');
+  const local = view({ addresses: [at(2, '192.168.50.11/24'), at(2, 'fe80::1/64')] });
+  expect(chosen(DUAL, local)).toBe('interface eth0 (ipv4 default route) has only a link-local address');
+  expect(chosen({ ...DUAL, modest: true }, local)).toBe('eth0 192.168.50.11 fe80::1 (ipv4 default route)');
+  const none = view({ addresses: [] });
+  expect(chosen({ ...DUAL, modest: true }, none)).toEndWith('has no ipv4 and no ipv6 address');
+});
+
 for (const [name, flags] of [
   ['temporary', IFA_F.SECONDARY],
   ['deprecated', IFA_F.DEPRECATED],

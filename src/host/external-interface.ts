@@ -17,6 +17,8 @@ export interface InterfaceChoice {
   readonly canReach: string;
   /** Addresses that are to be published: without other wishes, the interface that has one of them. */
   readonly publicIps: readonly Ip[];
+  /** After a while: an interface that has one family alone will do, and a link-local address. */
+  readonly modest?: boolean;
 }
 
 /** What the choice is made from. */
@@ -32,6 +34,8 @@ export interface InterfaceView {
 export interface ChosenInterface {
   readonly link: Link;
   readonly addresses: Readonly<Partial<Record<Family, Ip>>>;
+  /** Families that it has no address of; none unless the choice is modest. */
+  readonly missing: readonly Family[];
   /** Why this one, for the log. */
   readonly reason: string;
 }
@@ -46,6 +50,25 @@ export interface InUse {
   readonly name: string;
   readonly mtu: number;
   readonly addresses: Readonly<Partial<Record<Family, Ip>>>;
+  /** The enabled families; those without an address wait for one. */
+  readonly families: readonly Family[];
+}
+
+/** Another interface than the one in use, in words. */
+function moved(view: Pick<InterfaceView, 'links' | 'addresses'>, inUse: InUse): string | undefined {
+  for (const ip of Object.values(inUse.addresses)) {
+    const owner = view.addresses.find((address) => address.cidr.ip.equals(ip) && usable(address));
+    const link = view.links.find(({ index }) => index === owner?.link);
+    if (link !== undefined) return `address ${ip} of ${inUse.name} is now on ${link.name}`;
+  }
+  return undefined;
+}
+
+/** True when the interface is not there, or has no address of any family in use. */
+export function isDead(view: Pick<InterfaceView, 'links' | 'addresses'>, inUse: InUse): boolean {
+  const index = view.links.find(({ name }) => name === inUse.name)?.index;
+  const families = new Set(Object.values(inUse.addresses).map(({ family }) => family));
+  return !view.addresses.some((address) => address.link === index && families.has(address.cidr.family));
 }
 
 /**
@@ -57,13 +80,19 @@ export function externalChange(
   inUse: InUse,
 ): string | undefined {
   const link = view.links.find(({ name }) => name === inUse.name);
-  if (link === undefined) return undefined;
+  if (link === undefined) return moved(view, inUse);
   if (link.mtu !== inUse.mtu) return `MTU of ${link.name} is now ${link.mtu}, was ${inUse.mtu}`;
   const own = view.addresses.filter((address) => address.link === link.index && usable(address));
   for (const ip of Object.values(inUse.addresses)) {
     const others = own.filter(({ cidr }) => cidr.family === ip.family && !cidr.ip.isLinkLocal());
     if (own.some(({ cidr }) => cidr.ip.equals(ip)) || others.length === 0) continue;
     return `address of ${link.name} is now ${others[0]?.cidr.ip}, was ${ip}`;
+  }
+  for (const family of inUse.families) {
+    const used = inUse.addresses[family];
+    if (used !== undefined && !used.isLinkLocal()) continue;
+    const now = own.find(({ cidr }) => cidr.family === family && !cidr.ip.isLinkLocal());
+    if (now !== undefined) return `${link.name} now has the ${family} address ${now.cidr.ip}`;
   }
   return undefined;
 }
@@ -80,6 +109,7 @@ export function chooseInterface(view: InterfaceView, choice: InterfaceChoice): C
     candidates.push(...byDefaultRoute(view, choice.families));
   }
   let problem: string | undefined;
+  let second: ChosenInterface | undefined;
   for (const candidate of candidates) {
     const addresses: Partial<Record<Family, Ip>> = {};
     const missing: Family[] = [];
@@ -88,9 +118,18 @@ export function chooseInterface(view: InterfaceView, choice: InterfaceChoice): C
       if (ip === undefined) missing.push(family);
       else addresses[family] = ip;
     }
-    if (missing.length === 0) return { link: candidate.link, addresses, reason: candidate.reason };
-    problem ??= `interface ${candidate.link.name} (${candidate.reason}) has no ${missing.join(' and no ')} address`;
+    const { link, reason } = candidate;
+    const chosen = { link, addresses, missing, reason };
+    const lasting = Object.values(addresses).every((ip) => !ip.isLinkLocal());
+    if (missing.length === 0 && lasting) return chosen;
+    if (second === undefined || missing.length < second.missing.length) second = chosen;
+    problem ??=
+      missing.length === 0
+        ? `interface ${link.name} (${reason}) has only a link-local address`
+        : `interface ${candidate.link.name} (${candidate.reason}) has no ${missing.join(' and no ')} address`;
   }
+  const some = second !== undefined && second.missing.length < choice.families.length;
+  if (choice.modest === true && second !== undefined && some) return second;
   if (problem !== undefined) return { wait: problem };
   if (!asked)
     return {
