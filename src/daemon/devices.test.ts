@@ -6,7 +6,7 @@ import { recordedLog } from './fixtures.ts';
 import { ManualClock } from './manual-clock.ts';
 import { settledOrAborted } from './settled.ts';
 
-function setUp(answers: (ErrnoName | undefined)[]) {
+function setUp(answers: (ErrnoName | undefined)[], partial = false) {
   const clock = new ManualClock();
   const { log, lines } = recordedLog();
   const waits: string[] = [];
@@ -16,7 +16,8 @@ function setUp(answers: (ErrnoName | undefined)[]) {
       const errno = answers.shift();
       const errors =
         errno === undefined ? [] : [new ErrnoError('create', ERRNO[errno], '', { cure: 'Do it' })];
-      return { written: 0, found: [], foundCount: 0, mended: new Map(), errors };
+      const blocking = partial ? undefined : errors[0];
+      return { written: 0, found: [], foundCount: 0, mended: new Map(), errors, blocking };
     },
     clock,
     random: () => 0,
@@ -58,4 +59,18 @@ test('work is waited for, but not longer than until the signal', async () => {
   stop.abort(new Error('stopped'));
   expect(await stopped.catch(String)).toBe('Error: stopped');
   expect(await settledOrAborted(new Promise(() => {}), stop.signal).catch(String)).toBe('Error: stopped');
+});
+
+test('one family of two that fails is waited for a few seconds only', async () => {
+  const { clock, lines, done } = setUp(
+    Array.from({ length: 100 }, () => 'EEXIST' as const),
+    true,
+  );
+  let over = false;
+  void done.then(() => (over = true));
+  await clock.advance(4000);
+  expect(over).toBe(false);
+  await clock.advance(10_000);
+  expect(over).toBe(true);
+  expect(lines).toHaveLength(1);
 });

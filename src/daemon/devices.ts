@@ -15,6 +15,9 @@ export interface DevicesOptions {
   readonly onWait: (reason: string) => void;
 }
 
+/** So long a family that fails holds up one that works, ms. */
+const PATIENCE = 5000;
+
 /**
  * Sets up the overlay devices; waits while the kernel refuses, so that peers do not hear of a node that cannot receive.
  * Throws the kernel's error when only the operator can help: the agent lacks the right.
@@ -22,8 +25,10 @@ export interface DevicesOptions {
 export async function setUpDevices(options: DevicesOptions): Promise<void> {
   const { log, clock, signal } = options;
   const backoff = new Backoff({ initial: 500, max: 15_000, random: options.random });
+  const start = clock.monotonic();
   for (let said = ''; ;) {
-    const [error] = options.setUp().errors;
+    const { errors, blocking } = options.setUp();
+    const error = blocking ?? errors[0];
     if (error === undefined) return;
     if (hasErrno(error, 'EPERM')) throw error;
     const text = describe(error);
@@ -33,6 +38,8 @@ export async function setUpDevices(options: DevicesOptions): Promise<void> {
       log.error('the overlay device cannot be set up; trying again', fields);
     }
     said = text;
+    // Full passes go on trying.
+    if (blocking === undefined && clock.monotonic() - start >= PATIENCE) return;
     options.onWait(`overlay device: ${text}`);
     await clock.sleep(backoff.next(), signal);
   }

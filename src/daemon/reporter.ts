@@ -129,7 +129,7 @@ export class Reporter implements RunView {
     const { metrics, clock, log } = this.#options;
     metrics.passed(report, ms / 1000);
     this.#pass = { at: clock.now(), ms, report };
-    this.#state.passError = report.errors[0] === undefined ? undefined : describe(report.errors[0]);
+    this.#state.passError = report.blocking === undefined ? undefined : describe(report.blocking);
     const found = report.found.slice(0, 5).join('; ');
     // What cannot be repaired is found again by every attempt.
     const again = report.errors.length > 0 && found === this.#foundBefore;

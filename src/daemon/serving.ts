@@ -7,6 +7,7 @@ import { FileDirectRoutes } from '#host/direct-routes.ts';
 import { NetlinkKernel } from '#host/netlink-kernel.ts';
 import type { HostPlan } from '#host/plan.ts';
 import { planOf, Reconciler } from '#host/reconcile.ts';
+import { FAMILIES } from '#net/family.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '#subnet/manager.ts';
@@ -102,6 +103,7 @@ export class Serving {
     this.#peers = new Peers(this.#backend, log);
     this.#reconciler = new Reconciler({
       kernel: parts.stack.use(new NetlinkKernel(rtnetlink)),
+      families: FAMILIES.filter((family) => external.addresses[family] !== undefined),
       directRoutes: new FileDirectRoutes(runFile(options, 'direct-routes')),
       log,
       relax,

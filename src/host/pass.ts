@@ -1,5 +1,7 @@
 import { FlannelError } from '#base/errors.ts';
+import type { Family } from '#net/family.ts';
 import type { KernelOp } from './kernel.ts';
+import type { Entry } from './plan.ts';
 
 /** What a pass can mend. */
 export const MENDED_KINDS = ['link', 'mac', 'address', 'neighbour', 'fdb', 'route', 'blackhole'] as const;
@@ -17,6 +19,8 @@ export interface PassReport {
   /** How many of them were mended, by kind: what the kernel refused is not among them. */
   readonly mended: ReadonlyMap<MendedKind, number>;
   readonly errors: readonly FlannelError[];
+  /** The first error, unless it concerns one family and another one is without. */
+  readonly blocking: FlannelError | undefined;
 }
 
 const FOUND_LIMIT = 20;
@@ -26,8 +30,16 @@ export class Pass {
   readonly #found: string[] = [];
   readonly #errors: FlannelError[] = [];
   readonly #mended = new Map<MendedKind, number>();
+  /** Those that all errors so far are of; undefined once there was one of the whole node. */
+  #failed: Set<Family> | undefined = new Set();
+  readonly #families: readonly Family[];
   #foundCount = 0;
   #written = 0;
+
+  /** `families`: those that are planned. */
+  constructor(families: readonly Family[]) {
+    this.#families = families;
+  }
 
   /** The words are made only for the first few. */
   find(what: () => string): void {
@@ -39,8 +51,11 @@ export class Pass {
     if (count > 0) this.#mended.set(kind, (this.#mended.get(kind) ?? 0) + count);
   }
 
-  fail(error: FlannelError): void {
+  /** Without `family` it concerns the whole node. */
+  fail(error: FlannelError, family?: Family): void {
     this.#errors.push(error);
+    if (family === undefined) this.#failed = undefined;
+    else this.#failed?.add(family);
   }
 
   /** Runs a step; what the kernel answers to its reads is noted as an error, e.g. that a link has just gone. */
@@ -65,6 +80,9 @@ export class Pass {
       foundCount: this.#foundCount,
       mended: this.#mended,
       errors: this.#errors,
+      blocking: this.#families.some((family) => this.#failed?.has(family) === false)
+        ? undefined
+        : this.#errors[0],
     };
   }
 }
@@ -89,5 +107,38 @@ export function mendedBy(op: KernelOp): MendedKind | undefined {
     // The route that follows it is what is mended.
     case 'evict':
       return undefined;
+  }
+}
+
+/** The family that an operation is about; undefined where it does not say. */
+export function familyOf(op: KernelOp): Family | undefined {
+  switch (op.op) {
+    case 'create-vxlan':
+      return op.link.local.family;
+    case 'add-address':
+    case 'delete-address':
+      return op.cidr.family;
+    case 'add-blackhole':
+    case 'delete-blackhole':
+      return op.dst.family;
+    case 'evict':
+      return op.route.dst?.family;
+    case 'put':
+    case 'remove':
+      return entryFamily(op.entry);
+    case 'set-link':
+    case 'delete-link':
+    case 'set-tx-checksum':
+      return undefined;
+  }
+}
+
+function entryFamily(entry: Entry): Family {
+  switch (entry.type) {
+    case 'neighbour':
+      return entry.ip.family;
+    case 'fdb':
+    case 'route':
+      return entry.dst.family;
   }
 }

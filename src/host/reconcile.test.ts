@@ -55,6 +55,7 @@ test('what is there is adopted without a write', () => {
     foundCount: 0,
     mended: new Map(),
     errors: [],
+    blocking: undefined,
   });
   expect(kernel.log).toEqual([]);
   // So it is by another process, which knows nothing.

@@ -7,7 +7,7 @@ import type { DirectRoutes } from './direct-routes.ts';
 import { describeRival, liveEntries, type Rival } from './entries.ts';
 import type { HostLink, KernelOp, KernelPort } from './kernel.ts';
 import { linkDifference, staleLinks } from './links.ts';
-import { mendedBy, Pass, type PassReport } from './pass.ts';
+import { familyOf, mendedBy, Pass, type PassReport } from './pass.ts';
 import {
   describeEntry,
   entryKey,
@@ -34,6 +34,8 @@ export interface ReconcilerOptions {
   readonly kernel: KernelPort;
   readonly directRoutes: DirectRoutes;
   readonly log: Logger;
+  /** Those that are planned; an error in one of several does not block. Default: both. */
+  readonly families?: readonly Family[];
   /** Called between large steps (thousands of entries): a place to collect garbage before the next one makes more. */
   readonly relax?: () => void;
 }
@@ -43,6 +45,7 @@ export class Reconciler {
   readonly #kernel: KernelPort;
   readonly #directRoutes: DirectRoutes;
   readonly #log: Logger;
+  readonly #families: readonly Family[];
   readonly #relax: () => void;
   /** Keys of entries that the kernel does not take. */
   readonly #refused = new Set<string>();
@@ -56,6 +59,7 @@ export class Reconciler {
     this.#kernel = options.kernel;
     this.#directRoutes = options.directRoutes;
     this.#log = options.log;
+    this.#families = options.families ?? FAMILIES;
     this.#relax = options.relax ?? (() => {});
   }
 
@@ -66,7 +70,7 @@ export class Reconciler {
 
   /** Reads everything, writes the difference, removes what is ours and not planned. */
   full(plan: HostPlan): PassReport {
-    const pass = new Pass();
+    const pass = new Pass(this.#families);
     pass.guard(() => {
       const links = this.#devices(pass, plan);
       this.#blackholes(pass, plan.blackholes, 'all');
@@ -79,7 +83,7 @@ export class Reconciler {
 
   /** Links and their addresses alone: at start, when the peers are not known yet and theirs must stay as it is. */
   devices(plan: HostPlan): PassReport {
-    const pass = new Pass();
+    const pass = new Pass(this.#families);
     pass.guard(() => {
       this.#devices(pass, plan);
       // Those of an earlier run may be for peers that are not known yet.
@@ -90,7 +94,7 @@ export class Reconciler {
 
   /** One peer's change: just its entries. Errors mean that a full pass should follow. */
   change(plan: HostPlan, change: EntryChange): readonly FlannelError[] {
-    const pass = new Pass();
+    const pass = new Pass(this.#families);
     this.#change(pass, plan, change);
     return pass.report().errors;
   }
@@ -181,7 +185,7 @@ export class Reconciler {
     const difference = linkDifference(wanted, named(wanted.name), named(wanted.parent));
     for (const found of difference.found) pass.find(() => found);
     if (difference.ops.length > 0) {
-      if (this.#write(pass, difference.ops) > 0) return;
+      if (this.#write(pass, difference.ops, wanted.local.family) > 0) return;
       const macs = difference.ops.filter((op) => op.op === 'set-link' && op.mac !== undefined).length;
       pass.mend('mac', macs);
       pass.mend('link', difference.found.length - macs);
@@ -192,10 +196,10 @@ export class Reconciler {
     pass.mend('link', settled.length);
   }
 
-  #txChecksum(pass: Pass, { name, txChecksum: wanted }: VxlanLink): void {
+  #txChecksum(pass: Pass, { name, local, txChecksum: wanted }: VxlanLink): void {
     if (wanted === undefined || this.#kernel.txChecksum(name) === wanted) return;
     pass.find(() => `tx-checksum-ip-generic of ${name} is ${wanted ? 'off, not on' : 'on, not off'}`);
-    this.#write(pass, [{ op: 'set-tx-checksum', name, on: wanted }]);
+    this.#write(pass, [{ op: 'set-tx-checksum', name, on: wanted }], local.family);
   }
 
   #addresses(pass: Pass, wanted: VxlanLink, live: HostLink): void {
@@ -294,8 +298,8 @@ export class Reconciler {
     }
   }
 
-  /** Returns the number of errors. Wanted outcomes (already there, already gone) are none. */
-  #write(pass: Pass, ops: readonly KernelOp[]): number {
+  /** `family`: that of all of them. Returns the number of errors. Wanted outcomes (already there, already gone) are none. */
+  #write(pass: Pass, ops: readonly KernelOp[], family?: Family): number {
     if (ops.length === 0) return 0;
     let errors = 0;
     const answers = this.#kernel.apply(ops);
@@ -309,7 +313,7 @@ export class Reconciler {
       }
       if (op.op === 'put') this.#refused.add(entryKey(op.entry));
       errors += 1;
-      pass.fail(error);
+      pass.fail(error, family ?? familyOf(op));
       this.#log.debug('the kernel refuses a change', { op: op.op, error });
     }
     pass.count(ops.length - errors);
