@@ -6,6 +6,7 @@ usage: flannelctl <command> [arguments]
 
   lab [command]   a whole cluster network on this machine: nodes, pods, overlay ("flannelctl lab help")
   docker-opts     options that put Docker's bridge into this node's subnet ("flannelctl docker-opts --help")
+  install-cni     put the CNI plugins and the conflist on this host
   version         print the version
   help            print this text
 `;
@@ -18,6 +19,10 @@ export async function cliMain(args: readonly string[]): Promise<number> {
       return (await import('#lab/main.ts')).labMain(rest);
     case 'docker-opts':
       return (await import('./docker/main.ts')).dockerOptsMain(rest, process.env);
+    case 'install-cni': {
+      const say = (line: string) => void writeSync(1, `${line}\n`);
+      return (await import('./install/main.ts')).installMain(rest, { source: process.execPath, say });
+    }
     case 'version': {
       const { VERSION } = await import('#base/version.ts');
       writeSync(1, `flannelctl v${VERSION}\n`);

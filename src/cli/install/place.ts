@@ -1,0 +1,103 @@
+import {
+  closeSync,
+  copyFileSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { FlannelError, hasErrno } from '#base/errors.ts';
+
+/** SHA-256 of a file, hexadecimal; undefined when it is not there. */
+export async function digestOf(path: string): Promise<string | undefined> {
+  const hash = new Bun.CryptoHasher('sha256');
+  try {
+    for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * Puts one copy of `source` under each name: written beside them, made durable, then renamed over each, so that a runtime that calls
+ * a plugin meanwhile gets the old or the new one, whole. A running plugin keeps the file it was started from.
+ */
+export function placePrograms(source: string, folder: string, names: readonly string[]): void {
+  const copy = join(folder, `.flannel-${process.pid}`);
+  const link = `${copy}.link`;
+  try {
+    copyFileSync(source, copy);
+    settle(copy, 0o755);
+    for (const name of names) {
+      rmSync(link, { force: true });
+      linkSync(copy, link);
+      renameSync(link, join(folder, name));
+    }
+  } finally {
+    rmSync(copy, { force: true });
+    rmSync(link, { force: true });
+  }
+}
+
+/** Writes a text file whole or not at all; nothing when it says this already. Returns whether it was written. */
+export function placeText(path: string, text: string): boolean {
+  if (readText(path) === text) return false;
+  // The name must not end like a configuration: runtimes read every file of this folder that does.
+  const temporary = `${path}.new-${process.pid}`;
+  try {
+    writeFileSync(temporary, text);
+    settle(temporary, 0o644);
+    renameSync(temporary, path);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  return true;
+}
+
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** Makes a folder on the host, and says it clearly when the host does not let us write there. */
+export function writable<T>(folder: string, work: () => T): T {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    return work();
+  } catch (error) {
+    const refused = (['EROFS', 'EACCES', 'EPERM'] as const).some((name) => hasErrno(error, name));
+    const full = hasErrno(error, 'ENOSPC');
+    if (!refused && !full) throw error;
+    throw new FlannelError('operator', `${folder} cannot be written`, {
+      cause: error,
+      cure: full
+        ? 'Make room on this file system: the plugins need about 120 MB'
+        : 'Mount the folder of the host there, writable; where the host forbids it, name another folder that the runtime reads with --bin-dir or --conf-dir',
+    });
+  }
+}
+
+/** Owner root, mode, on disk. */
+function settle(path: string, mode: number): void {
+  const fd = openSync(path, 'r+');
+  try {
+    if (process.getuid?.() === 0) fchownSync(fd, 0, 0);
+    fchmodSync(fd, mode);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
