@@ -19,6 +19,7 @@ import { Keeper } from './keeper.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
 import { HostMonitor } from './monitor.ts';
 import { txChecksum, type AgentOptions } from './options.ts';
+import { checkNeighbourTable } from './neighbour-table.ts';
 import { Peers } from './peers.ts';
 import { summarisePeers, type PeersSummary } from './peers-summary.ts';
 import { ReachWatch } from './reach-watch.ts';
@@ -135,6 +136,7 @@ export class Serving {
     const { manager, stop, stack, reporter, log } = this.#parts;
     await this.#setUp();
     this.#keepSysctls();
+    checkNeighbourTable({ subnets: this.#parts.own.subnets, log });
     await this.#publish();
     await this.#rules();
     reporter.waiting('waiting for the list of nodes');
