@@ -52,6 +52,7 @@ export class Reporter implements RunView {
   #run: RunParts | undefined;
   #pass: LastPass | undefined;
   #rules: { readonly error: string | undefined } | undefined;
+  #onServing: (() => void) | undefined;
   #onReady: (() => void) | undefined;
   #statusComplaint = '';
   #foundBefore = '';
@@ -61,7 +62,8 @@ export class Reporter implements RunView {
     this.#options = options;
     this.#repairs = new Repairs(metrics, clock);
     this.#startedAt = clock.now();
-    this.#onReady = () => systemd.ready();
+    // Units behind this one need a node that can run pods; they must not wait for an API server that may need them.
+    this.#onServing = () => systemd.ready();
     metrics.follow(this);
   }
 
@@ -102,13 +104,9 @@ export class Reporter implements RunView {
     };
   }
 
-  /** Called once, when the agent is ready for the first time, after what was to be called before. */
+  /** Called once, when the agent is ready for the first time. */
   whenReady(call: () => void): void {
-    const before = this.#onReady;
-    this.#onReady = () => {
-      before?.();
-      call();
-    };
+    this.#onReady = call;
   }
 
   /** What the agent is waiting for; without effect once it has started. */
@@ -207,6 +205,10 @@ export class Reporter implements RunView {
     this.#write(JSON.stringify(readiness), status);
     const { systemd } = this.#options;
     systemd.status(readiness.ready ? `ready, ${peers?.programmed ?? 0} peers` : readiness.reason);
+    if (readiness.ready || readiness.serving === true) {
+      this.#onServing?.();
+      this.#onServing = undefined;
+    }
     if (!readiness.ready) return;
     const call = this.#onReady;
     this.#onReady = undefined;

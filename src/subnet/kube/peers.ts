@@ -2,6 +2,7 @@ import type { Logger } from '#base/log.ts';
 import { FAMILIES } from '#net/family.ts';
 import { type Lease, type LeftOutReason, sameLease } from '../lease.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord } from '../manager.ts';
+import { SharedAddresses } from './addresses.ts';
 import type { FollowerSink } from './follower.ts';
 import type { NodeView } from './node.ts';
 import { type LeaseContext, nodeLease } from './node-lease.ts';
@@ -30,8 +31,11 @@ export class Peers implements FollowerSink<Lease> {
   #before: ReadonlyMap<string, string> = new Map();
   #quiet = 0;
 
+  readonly #addresses: SharedAddresses;
+
   constructor(options: PeersOptions) {
     this.#options = options;
+    this.#addresses = new SharedAddresses(options.log);
   }
 
   /** Nodes that are no peers, or not with all of their families, by name. */
@@ -57,6 +61,7 @@ export class Peers implements FollowerSink<Lease> {
     this.#before = new Map();
     if (this.#quiet > 0) this.#options.log.warn('more peers have problems', { count: this.#quiet });
     this.#quiet = -LOUD;
+    this.#addresses.reset(leases);
     this.#options.onEvent({ type: 'reset', leases: new Map(this.#leases) });
   }
 
@@ -71,6 +76,7 @@ export class Peers implements FollowerSink<Lease> {
       this.#forget(node.name);
     } else if (known === undefined || !sameLease(known, lease)) {
       this.#leases.set(node.name, lease);
+      this.#addresses.replace(known, lease);
       this.#options.onEvent({ type: 'put', lease });
     }
   }
@@ -86,6 +92,7 @@ export class Peers implements FollowerSink<Lease> {
   }
 
   #forget(name: string): void {
+    this.#addresses.replace(this.#leases.get(name), undefined);
     if (this.#leases.delete(name)) this.#options.onEvent({ type: 'delete', name });
   }
 
