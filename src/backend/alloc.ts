@@ -11,7 +11,9 @@ export function checkAlloc(config: NetworkConfig): readonly string[] {
 /** The alloc backend: this node has its subnet and publishes it; who carries the packets is somebody else's business. */
 export function createAlloc({ config, external, own }: BackendContext): Backend {
   const backendData: Partial<Record<Family, string>> = {};
-  for (const family of config.families) if (own.subnets[family] !== undefined) backendData[family] = 'null';
+  for (const family of config.families)
+    if (own.subnets[family] !== undefined && external.addresses[family] !== undefined)
+      backendData[family] = 'null';
   return {
     type: 'alloc',
     mtu: external.mtu,

@@ -45,12 +45,43 @@ export interface Rejection extends Refusal {
   readonly family: Family;
 }
 
+/** A program to run: by argument vector, never by a shell. */
+export interface Command {
+  /** The configuration key that it comes from, for the log. */
+  readonly what: string;
+  readonly argv: readonly string[];
+  /** Beside PATH its whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: string;
+}
+
+/** What commands for one peer are told of it: parsed and checked. */
+export interface PeerFacts {
+  /** Environment. */
+  readonly values: Readonly<Record<string, string>>;
+  readonly stdin: string;
+}
+
+/** Commands that a backend has beside its plan. The daemon runs them: at start, and for each peer that has facts. */
+export interface BackendCommands {
+  /** Before the lease is published. */
+  readonly before: Command | undefined;
+  /** `backend-data` with the output of `before`. Throws ConfigError when it cannot be published. */
+  published(output: string): PerFamily<string>;
+  /** After the lease is published. */
+  readonly after: Command | undefined;
+  add(facts: PeerFacts): Command | undefined;
+  remove(facts: PeerFacts): Command | undefined;
+}
+
 /** What a peer's lease comes to: entries for the kernel, and families left out with the reason. */
 export interface PeerPlan {
   readonly entries: readonly Entry[];
   readonly rejected: readonly Rejection[];
   /** Subnets that packets must not be sent to, not by the default route either. */
   readonly unreachable?: readonly Cidr[];
+  /** For the backend's commands; missing where they are not run for this peer. */
+  readonly facts?: PeerFacts;
 }
 
 /** A backend is a plan: pure functions of leases. The reconciler is the only one that writes. */
@@ -64,5 +95,8 @@ export interface Backend {
   readonly backendData: PerFamily<string>;
   /** True when `peer` asks whether peers are on the link: it is asked again when routes of the host have changed. */
   readonly asksRoutes?: boolean;
+  /** True when devices with the names of Flannel's backends may be in use although they are not planned. */
+  readonly keepsDevices?: boolean;
+  readonly commands?: BackendCommands;
   peer(lease: Lease): PeerPlan;
 }

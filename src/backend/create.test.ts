@@ -13,13 +13,13 @@ test('a backend that is not built in is named, with those that are', () => {
       thrown = error;
     }
     expect(String(thrown)).toContain(`Backend.Type: backend ${Type} is not built into this version`);
-    expect(cureOf(thrown)).toBe('Set Backend.Type to one of vxlan, host-gw, alloc');
+    expect(cureOf(thrown)).toBe('Set Backend.Type to one of vxlan, host-gw, alloc, extension');
     expect(() => createBackend(context({ Type }))).toThrow('not built into this version');
   }
 });
 
 test('what a backend does not know is a warning', () => {
-  for (const Type of ['host-gw', 'alloc']) {
+  for (const Type of ['host-gw', 'alloc', 'extension']) {
     expect(checkBackend(config({ Type }))).toEqual([]);
     expect(checkBackend(config({ Type, VNI: 7 })).join()).toContain('Backend.VNI: unknown key');
   }

@@ -2,6 +2,7 @@ import { ConfigError } from '#base/errors.ts';
 import { BACKEND_TYPES, type NetworkConfig } from '#subnet/config.ts';
 import { checkAlloc, createAlloc } from './alloc.ts';
 import type { Backend, BackendContext } from './backend.ts';
+import { checkExtension, createExtension } from './extension.ts';
 import { checkHostGw, createHostGw } from './host-gw.ts';
 import { checkVxlan, createVxlan } from './vxlan.ts';
 
@@ -15,6 +16,7 @@ const KINDS: ReadonlyMap<string, BackendKind> = new Map([
   ['vxlan', { check: checkVxlan, create: createVxlan }],
   ['host-gw', { check: checkHostGw, create: createHostGw }],
   ['alloc', { check: checkAlloc, create: createAlloc }],
+  ['extension', { check: checkExtension, create: createExtension }],
 ]);
 
 /** The backend that the configuration names. Throws ConfigError as `checkBackend` does. */

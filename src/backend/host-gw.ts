@@ -22,7 +22,7 @@ export function createHostGw(context: BackendContext): Backend {
   const { config, external, own } = context;
   const backendData: Partial<Record<Family, string>> = {};
   for (const family of config.families) {
-    if (own.subnets[family] === undefined) continue;
+    if (own.subnets[family] === undefined || external.addresses[family] === undefined) continue;
     refuseNat(context, family);
     backendData[family] = 'null';
   }
@@ -54,9 +54,11 @@ function planPeer(lease: Lease, context: BackendContext): PeerPlan {
   if (other !== undefined) return other;
   const entries: RouteEntry[] = [];
   const rejected: Rejection[] = [];
-  for (const family of context.config.families) {
+  const { config, own, external } = context;
+  for (const family of config.families) {
     const side = lease.families[family];
-    if (side === undefined || context.own.subnets[family] === undefined) continue;
+    if (side === undefined || own.subnets[family] === undefined) continue;
+    if (external.addresses[family] === undefined) continue;
     const result = planFamily(side, context);
     if ('kind' in result) rejected.push({ family, ...result });
     else entries.push(result);

@@ -99,24 +99,51 @@ function viewOf(rtnetlink: Rtnetlink): InterfaceView {
   };
 }
 
-/** True when a packet to `ip` leaves through `link` without a gateway: the route lookup answers with none. */
-export function isOnLink(rtnetlink: Rtnetlink, link: string, ip: Ip): boolean {
-  try {
-    const route = rtnetlink.routeTo(ip);
-    return route.gateway === undefined && route.link === rtnetlink.link(link)?.index;
-  } catch {
-    // No route at all: not on link.
-    return false;
-  }
-}
+/** Answers about addresses that no peer has any more are forgotten now and then. */
+const MAX_ANSWERS = 20_000;
 
-/** True while the interface is up and has the addresses that were found: only then routes say anything about peers. */
-export function isUsable(
-  rtnetlink: Pick<Rtnetlink, 'link' | 'addresses'>,
-  { name, addresses }: ExternalInterface,
-): boolean {
-  const link = rtnetlink.link(name);
-  if (link?.up !== true) return false;
-  const own = rtnetlink.addresses({ link: link.index });
-  return Object.values(addresses).every((ip) => own.some(({ cidr }) => cidr.ip.equals(ip)));
+/** Whether peers are on the link of the external interface, by the host's routes. */
+export class Reach {
+  readonly #rtnetlink: Rtnetlink;
+  readonly #external: ExternalInterface;
+  readonly #answers = new Map<string, boolean>();
+  #usable: ReadonlySet<Family> = new Set();
+  #index: number | undefined;
+
+  constructor(rtnetlink: Rtnetlink, external: ExternalInterface) {
+    this.#rtnetlink = rtnetlink;
+    this.#external = external;
+    this.refresh();
+  }
+
+  /** Looks at the interface: a family's routes say nothing about peers while it is down or lacks its address. */
+  refresh(): void {
+    const { name, addresses } = this.#external;
+    const link = this.#rtnetlink.link(name);
+    this.#index = link?.index;
+    if (this.#answers.size > MAX_ANSWERS) this.#answers.clear();
+    const own = link?.up === true ? this.#rtnetlink.addresses({ link: link.index }) : [];
+    const there = Object.values(addresses).filter((ip) => own.some(({ cidr }) => cidr.ip.equals(ip)));
+    this.#usable = new Set(there.map(({ family }) => family));
+  }
+
+  /** True when a packet to `ip` leaves through the interface without a gateway; as before while that cannot be said. */
+  isOnLink(ip: Ip): boolean {
+    const key = ip.toString();
+    const before = this.#answers.get(key);
+    if (before !== undefined && !this.#usable.has(ip.family)) return before;
+    const now = this.#lookup(ip);
+    this.#answers.set(key, now);
+    return now;
+  }
+
+  #lookup(ip: Ip): boolean {
+    try {
+      const route = this.#rtnetlink.routeTo(ip);
+      return route.gateway === undefined && route.link === this.#index;
+    } catch {
+      // No route at all: not on link.
+      return false;
+    }
+  }
 }

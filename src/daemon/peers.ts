@@ -1,5 +1,5 @@
 import type { Logger } from '#base/log.ts';
-import type { Backend } from '#backend/backend.ts';
+import type { Backend, PeerFacts } from '#backend/backend.ts';
 import { Claims, type Conflict, type EntryChange, type Wish } from '#host/claims.ts';
 import type { Cidr } from '#net/cidr.ts';
 import type { Lease, LeftOutReason } from '#subnet/lease.ts';
@@ -19,9 +19,17 @@ export class Peers {
   readonly #unreachable = new Map<string, readonly Cidr[]>();
   #unreachableList: readonly Cidr[] | undefined;
 
-  constructor(backend: Backend, log: Logger) {
+  /** What the backend's commands are told of each peer. */
+  readonly #onFacts: (name: string, facts: PeerFacts | undefined) => void;
+
+  constructor(
+    backend: Backend,
+    log: Logger,
+    onFacts: (name: string, facts: PeerFacts | undefined) => void = () => {},
+  ) {
     this.#backend = backend;
     this.#log = log;
+    this.#onFacts = onFacts;
   }
 
   /** Peers known, left-out ones included. */
@@ -91,7 +99,8 @@ export class Peers {
   #put(lease: Lease): Wish {
     this.#names.add(lease.name);
     if (this.#backend.asksRoutes === true) this.#leases.set(lease.name, lease);
-    const { entries, rejected, unreachable = [] } = this.#backend.peer(lease);
+    const { entries, rejected, unreachable = [], facts } = this.#backend.peer(lease);
+    this.#onFacts(lease.name, facts);
     this.#setUnreachable(lease.name, unreachable);
     const complaint = rejected.map(({ family, reason }) => `${family}: ${reason}`).join('; ');
     const [first] = rejected;
@@ -109,6 +118,7 @@ export class Peers {
     this.#names.delete(name);
     this.#leases.delete(name);
     this.#setUnreachable(name, []);
+    this.#onFacts(name, undefined);
     this.#complaints.delete(name);
     this.#reasons.delete(name);
     return [name, []];

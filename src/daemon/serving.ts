@@ -11,9 +11,10 @@ import { FAMILIES } from '#net/family.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '#subnet/manager.ts';
+import { startCommands, type Commands } from './commands.ts';
 import { setUpDevices } from './devices.ts';
 import { ExternalWatch } from './external-watch.ts';
-import { isOnLink, isUsable } from './external.ts';
+import { Reach } from './external.ts';
 import { Inbox } from './inbox.ts';
 import { Keeper } from './keeper.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
@@ -67,7 +68,7 @@ type BackendParts = Pick<
   'options' | 'config' | 'external' | 'own' | 'rtnetlink' | 'randomBytes'
 >;
 
-function backendContext(parts: BackendParts): BackendContext {
+function backendContext(parts: BackendParts, reach: Reach): BackendContext {
   const { rtnetlink, external, randomBytes, config, own } = parts;
   return {
     config,
@@ -76,20 +77,24 @@ function backendContext(parts: BackendParts): BackendContext {
     own,
     liveMac: (name) => rtnetlink.link(name)?.mac,
     randomMac: () => randomBytes(6),
-    isOnLink: (ip) => isOnLink(rtnetlink, external.name, ip),
+    isOnLink: (ip) => reach.isOnLink(ip),
   };
 }
 
 /** What a node with this subnet would tell its peers. */
 export function draftAttributes(parts: BackendParts): OwnAttributes {
-  const { type, backendData } = createBackend(backendContext(parts));
+  const { type, backendData } = createBackend(
+    backendContext(parts, new Reach(parts.rtnetlink, parts.external)),
+  );
   return { backendType: type, publicIp: parts.external.publicIps, backendData };
 }
 
 /** One run with one subnet on one external interface: device, lease, rules, peers, in this order. */
 export class Serving {
   readonly #parts: ServingParts;
+  readonly #reach: Reach;
   readonly #backend: Backend;
+  readonly #commands: Commands | undefined;
   readonly #peers: Peers;
   readonly #reconciler: Reconciler;
   readonly #keeper: Keeper;
@@ -100,8 +105,10 @@ export class Serving {
   constructor(parts: ServingParts) {
     const { options, log, own, rtnetlink, reporter, external } = parts;
     this.#parts = parts;
-    this.#backend = createBackend(backendContext(parts));
-    this.#peers = new Peers(this.#backend, log);
+    this.#reach = new Reach(rtnetlink, external);
+    this.#backend = createBackend(backendContext(parts, this.#reach));
+    this.#commands = startCommands(this.#backend, parts, runFile(options, 'extension-peers'));
+    this.#peers = new Peers(this.#backend, log, this.#commands?.onFacts);
     this.#reconciler = new Reconciler({
       kernel: parts.stack.use(new NetlinkKernel(rtnetlink)),
       families: FAMILIES.filter((family) => external.addresses[family] !== undefined),
@@ -113,7 +120,8 @@ export class Serving {
     const ownBlackholes = options.flags['ip-blackhole-route'] ? Object.values(own.subnets) : [];
     this.#plan = () => {
       const blackholes = [...ownBlackholes, ...this.#peers.unreachable];
-      return planOf({ links, blackholes, external: external.name }, this.#peers.claims);
+      const keepDevices = this.#backend.keepsDevices === true;
+      return planOf({ links, blackholes, external: external.name, keepDevices }, this.#peers.claims);
     };
     this.#keeper = new Keeper({
       ...parts,
@@ -174,7 +182,15 @@ export class Serving {
     reporter.waiting('setting up the overlay device');
     await setUpDevices({
       ...this.#parts,
-      setUp: () => this.#reconciler.devices(this.#plan()),
+      setUp: () => {
+        const plan = this.#plan();
+        const { keepsDevices = false, type } = this.#backend;
+        const { backendType = type } = this.#parts.own;
+        // What the commands make later must not be taken for what another backend has left.
+        if (keepsDevices && backendType !== type)
+          return this.#reconciler.full({ ...plan, keepDevices: false });
+        return this.#reconciler.devices(plan);
+      },
       signal: stop,
       onWait: (reason) => reporter.waiting(reason),
     });
@@ -189,9 +205,11 @@ export class Serving {
 
   async #publish(): Promise<void> {
     const { reporter, manager, external, stop } = this.#parts;
+    const { type } = this.#backend;
+    const backendData = (await this.#commands?.before()) ?? this.#backend.backendData;
     reporter.waiting('publishing the lease');
-    const { type, backendData } = this.#backend;
     await manager.publish({ backendType: type, publicIp: external.publicIps, backendData }, stop);
+    await this.#commands?.after();
   }
 
   async #rules(): Promise<void> {
@@ -223,6 +241,7 @@ export class Serving {
     relax();
     this.#keeper.pass();
     relax();
+    this.#commands?.start();
     // From here on, not before: thousands of notifications of our own first writes would only be read and dropped.
     this.#watchKernel();
     this.#keeper.request('first look with notifications on');
@@ -261,9 +280,9 @@ export class Serving {
 
   /** Peers may have come onto the link, or gone from it. */
   #planAgain(): void {
-    const { rtnetlink, external } = this.#parts;
-    if (this.#backend.asksRoutes === true && isUsable(rtnetlink, external))
-      this.#keeper.change(this.#peers.again());
+    if (this.#backend.asksRoutes !== true) return;
+    this.#reach.refresh();
+    this.#keeper.change(this.#peers.again());
   }
 
   /** Writes the subnet file and keeps it. */
