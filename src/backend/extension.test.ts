@@ -75,7 +75,8 @@ test('both families are one call, with variables of their own for IPv6', () => {
 });
 
 test('data that is none, and data of the original without a PreStartupCommand', () => {
-  const { peer: plan } = extension();
+  const backend = extension();
+  const plan = (each: Lease) => backend.peer(each);
   const stdin = (backendData: string) => plan(peer({ ipv4: side({ backendData }) })).facts?.stdin;
   expect(['', 'null', '""', '"a\\tb\\nc"'].map(stdin)).toEqual(['', '', '', 'a\tb\nc']);
   for (const bad of ['{"VNI":1}', '7', '["a"]', '"', '"a\\u0000"', '"\\u001b[2J"', '"\\u007f"']) {
