@@ -35,10 +35,10 @@ test('silence of the store, to the millisecond', () => {
   expect(readinessOf(SOUND, { ...heard, now: 6001 })).toEqual({
     ready: false,
     serving: true,
-    reason: 'no word from the API server for 5 s',
+    reason: 'no word from the API server for more than 5 s',
   });
   expect(readinessOf(SOUND, { ...heard, now: 6001, trouble: 'x509' }).reason).toBe(
-    'no word from the API server for 5 s: x509',
+    'no word from the API server for more than 5 s: x509',
   );
   expect(readinessOf(SOUND, { ...heard, last: undefined }).reason).toBe('no word from the API server yet');
 });

@@ -1,10 +1,10 @@
 import type { Readiness } from './health.ts';
 
 /**
- * Milliseconds without a word from the store after which it counts as lost. A quiet cluster sends one bookmark a minute,
- * and a watch that stays silent is opened anew after 90 s: only more than that means something.
+ * Milliseconds without a word from the store after which it counts as lost. A watch that stays silent for half of it is opened
+ * anew: an API server that only has nothing to say answers that, one that is gone does not.
  */
-export const SILENCE = 120_000;
+export const SILENCE = 60_000;
 
 /** The conditions of readiness, in the order in which they come true. */
 export interface ReadinessState {
@@ -56,5 +56,6 @@ function lostBy({ last, now, silence, trouble, fromMemory }: Contact): string | 
   const why = trouble === undefined ? '' : `: ${trouble}`;
   if (last === undefined) return `no word from the API server yet${why}`;
   if (now - last <= silence) return undefined;
-  return `no word from the API server for ${Math.round((now - last) / 1000)} s${why}`;
+  // Not for how long: the text would be news every second.
+  return `no word from the API server for more than ${Math.round(silence / 1000)} s${why}`;
 }

@@ -21,6 +21,8 @@ export interface StoreContext {
   readonly log: Logger;
   readonly clock: Clock;
   readonly random: () => number;
+  /** ms without a word from the store after which the agent is not ready. */
+  readonly silence: number;
   /** How long the store may take before the last known state is gone on with, ms. */
   readonly patience: number;
   /** Least time between two writes of the last known state, ms. */
@@ -70,7 +72,7 @@ export async function openStore(
     env,
   });
   log.info('Kubernetes API', { server: config.server, from: config.source });
-  const client = createKubeClient(config, { clock, random, onRequest });
+  const client = createKubeClient(config, { clock, random, onRequest, watchTimeout: context.silence / 2 });
   const path = recordPath(options);
   const prefix = flags['kube-annotation-prefix'];
   const given = env['NODE_NAME'] ?? '';

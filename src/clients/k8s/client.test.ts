@@ -7,7 +7,7 @@ import { ApiError, isGone, isMissing, TransportError } from './errors.ts';
 import { FakeApi, fakeNode, fastClock, status, until } from './fake-api.ts';
 import { Secret } from './secret.ts';
 import { ALL, JsonError, members } from './selection.ts';
-import { retryAfter } from './transport.ts';
+import { type CountedRequest, retryAfter } from './transport.ts';
 
 const select = members({ metadata: members({ name: ALL, resourceVersion: ALL }) });
 const NODES = '/api/v1/nodes';
@@ -245,6 +245,54 @@ test('a watch tells events and bookmarks, then ends in good order', async () => 
   const query = api.watchRequests[0]?.url.searchParams;
   expect(query?.get('allowWatchBookmarks')).toBe('true');
   expect(Number(query?.get('timeoutSeconds'))).toBeGreaterThanOrEqual(300);
+});
+
+test('a brief watch asks for an end before it is taken for dead', async () => {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const patient = createKubeClient(
+    { server: api.url, source: 'test', insecure: false },
+    { clock: fastClock, random: Math.random, watchTimeout: 30_000 },
+  );
+  const done = patient
+    .watch(NODES, { select, resourceVersion: '1', signal, brief: true, onEvent: () => {} })
+    .catch(() => {});
+  await until(() => api.watchers === 1, 'watch');
+  stop.abort(new Error('enough'));
+  await done;
+  expect(api.watchRequests[0]?.url.searchParams.get('timeoutSeconds')).toBe('20');
+});
+
+test('requests are counted by what they are for and how they went', async () => {
+  const counted: string[] = [];
+  await using mute = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    fetch: () => new Promise<Response>(() => {}),
+  });
+  const to = (server: string) => {
+    const onRequest = ({ verb, code }: CountedRequest) => void counted.push(`${verb} ${code}`);
+    const config = { server, source: 'test', insecure: false };
+    return createKubeClient(config, { clock: fastClock, random: Math.random, timeout: 300, onRequest });
+  };
+  const get = (from: KubeClient, signal = never) =>
+    from.get(`${NODES}/n1`, { select, signal }).catch(() => {});
+  const counting = to(api.url);
+  api.put(fakeNode(1));
+  await get(counting);
+  await counting.list(NODES, { select, signal: never, reduce: (item) => item });
+  await counting.patch(`${NODES}/n1/status`, { type: 'strategic', body: {}, select, signal: never });
+  api.intercept = () => status(503, 'ServiceUnavailable', '');
+  await get(counting);
+  const silent = to(`http://127.0.0.1:${mute.port}`);
+  await get(silent);
+  // The caller's own wish is nobody's failure.
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(new Error('enough')), 50);
+  await get(silent, stop.signal);
+  await api.stop();
+  await get(counting);
+  expect(counted).toEqual(['get 200', 'list 200', 'patch 200', 'get 503', 'get timeout', 'get refused']);
 });
 
 test('an ERROR event is its Status', async () => {

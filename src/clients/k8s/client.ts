@@ -26,7 +26,10 @@ export interface KubeClientOptions {
   readonly userAgent?: string;
   /** Silence after which a request or a list is given up, ms. */
   readonly timeout?: number;
-  /** Silence after which a watch is given up, ms; bookmarks come about once a minute. */
+  /**
+   * Silence after which a watch is given up, ms; default 30,000. Where little happens that is sooner than a bookmark, which comes
+   * once a minute: such watches are to be `brief`.
+   */
   readonly watchTimeout?: number;
   /** Hears of every request that was answered or failed, to count it. */
   readonly onRequest?: ((request: CountedRequest) => void) | undefined;
@@ -75,6 +78,11 @@ export interface WatchOptions extends GetOptions {
   readonly onEvent: (event: WatchEvent) => void;
   /** As in a list. */
   readonly shape?: MessageShape;
+  /**
+   * Little happens: the server is to end the watch before it is taken for dead. Two seconds before that it sends a bookmark
+   * (apiserver storage/cacher, `nextBookmarkTime`), so that the version stays fresh.
+   */
+  readonly brief?: boolean;
   /** Called when the server accepted the watch, and whenever bytes arrive. */
   readonly onProgress?: () => void;
 }
@@ -213,17 +221,19 @@ class FetchKubeClient implements KubeClient {
   }
 
   async watch(path: string, options: WatchOptions): Promise<void> {
+    const silence = this.#options.watchTimeout ?? 30_000;
+    const long = 300 + Math.floor(this.#options.random() * 300);
+    const brief = Math.max(1, Math.floor((silence * 2) / 3000));
     const query = new URLSearchParams({
       watch: 'true',
       allowWatchBookmarks: 'true',
-      timeoutSeconds: String(300 + Math.floor(this.#options.random() * 300)),
+      timeoutSeconds: String(options.brief === true ? brief : long),
     });
     if (options.resourceVersion !== '') query.set('resourceVersion', options.resourceVersion);
     const request = { verb: 'watch', method: 'GET', path: `${path}?${query}` } as const;
     const name = `watch of ${path}`;
     const onValue = (value: unknown): void => options.onEvent(watchEvent(name, value));
     const { signal, onProgress, shape } = options;
-    const silence = this.#options.watchTimeout ?? 90_000;
     const open = (protobuf: boolean) => watchReader(options, protobuf, onValue);
     await this.#stream(request, open, { signal, onProgress, shape, silence });
   }

@@ -4,7 +4,7 @@ import { createLogger } from '#base/log.ts';
 import type { KubeClient, List, ListOptions, WatchOptions } from '#clients/k8s/client.ts';
 import { ApiError, TransportError } from '#clients/k8s/errors.ts';
 import { ALL } from '#clients/k8s/selection.ts';
-import { silentObserver } from '../observer.ts';
+import { silentObserver, type WatchEnd } from '../observer.ts';
 import { Follower } from './follower.ts';
 import type { NodeView } from './node.ts';
 
@@ -31,7 +31,9 @@ type Listing = (world: World) => { names: readonly string[]; version: string };
 class World {
   readonly clock = new Simulated();
   readonly lists: { at: number; version: string | undefined }[] = [];
-  readonly watches: { at: number; version: string }[] = [];
+  readonly watches: { at: number; version: string; brief: boolean | undefined }[] = [];
+  readonly ends: string[] = [];
+  readonly contacts: number[] = [];
   readonly lines: string[] = [];
   readonly reasons: string[] = [];
   readonly told: string[] = [];
@@ -51,7 +53,8 @@ class World {
         return { items, resourceVersion: version };
       },
       watch: async (_: string, options: WatchOptions): Promise<void> => {
-        this.watches.push({ at: this.clock.time, version: options.resourceVersion });
+        const { resourceVersion: version, brief } = options;
+        this.watches.push({ at: this.clock.time, version, brief });
         await watch(options, this);
       },
     } as Partial<KubeClient> as KubeClient;
@@ -59,8 +62,8 @@ class World {
     const write = (line: string) => void lines.push(line.slice(25));
     const log = createLogger({ level: 'info', format: 'text', now: () => new Date(0), write });
     const onWait = (reason: string, error?: string) => void reasons.push(error ?? reason);
-    const onContact = () => {};
-    const observer = silentObserver;
+    const onContact = () => void this.contacts.push(this.clock.time);
+    const observer = { ...silentObserver, watchEnded: (why: WatchEnd) => void this.ends.push(why) };
     const context = {
       client,
       path: '/n',
@@ -271,4 +274,33 @@ test('a connection that is never answered is told; one that goes silent is opene
     },
   );
   expect(world.reasons).toEqual(['GET /n: no answer in time']);
+  expect(world.ends).toEqual(['silent', 'failed', 'ended']);
+});
+
+test('a quiet watch is brief from then on, until something happens; none of its ends costs a wait', async () => {
+  const world = new World();
+  await world.run(
+    () => ({ names: [], version: '7' }),
+    ({ onProgress, onEvent }, { watches, clock }) => {
+      onProgress?.();
+      clock.time += 20_000;
+      switch (watches.length) {
+        case 1:
+          throw new TransportError({ request: 'GET /n', failure: 'timeout', message: 'no answer in time' });
+        case 2:
+          return onEvent({ type: 'BOOKMARK', object: node('', 9) });
+        case 3:
+          return onEvent({ type: 'ADDED', object: node('b', 10) });
+        default:
+          return world.stop();
+      }
+    },
+  );
+  expect(world.watches.map(({ brief }) => brief)).toEqual([false, true, true, false]);
+  expect(world.watches.map(({ version }) => version)).toEqual(['7', '7', '9', '10']);
+  expect(world.watches.map(({ at }) => at)).toEqual([0, 20_000, 40_000, 60_000]);
+  expect(world.ends).toEqual(['silent', 'ended', 'ended', 'ended']);
+  // Not when the brief ones are accepted, at 20 and 40 s: only when they end in good order.
+  expect(world.contacts).toEqual([0, 40_000, 60_000, 60_000, 80_000]);
+  expect(world.reasons).toEqual([]);
 });

@@ -38,6 +38,8 @@ export class Follower<T> {
   readonly #complaint: Complaint;
   /** Where the watch goes on; undefined: list first. */
   #version: string | undefined;
+  /** Little happens: the last watch went silent. */
+  #quiet = false;
   /** The server has said something since the request under way was sent. */
   #heard = false;
   /** The first list may come from the API server's cache, as kubelets do it: a whole cluster may be starting. */
@@ -52,7 +54,7 @@ export class Follower<T> {
 
   /** Resolves when `signal` is aborted; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, observer } = this.#options;
+    const { clock, observer, log } = this.#options;
     for (let waited = 0; !signal.aborted;) {
       let failure: unknown;
       let failed = false;
@@ -67,9 +69,15 @@ export class Follower<T> {
         await this.#watch(version, signal);
         observer.watchEnded('ended');
       } catch (error) {
+        const silent = this.#isSilence(error);
+        failed = !silent;
         failure = error;
-        failed = true;
-        if (!signal.aborted) this.#failed(error, version !== undefined);
+        if (silent && version !== undefined) {
+          // Cut on purpose: it finds a dead peer, and a quiet server is asked for a bookmark.
+          this.#quiet = true;
+          observer.watchEnded('silent');
+          log.debug('the watch was silent and is opened again');
+        } else if (!signal.aborted) this.#failed(error, version !== undefined);
       }
       const now = clock.monotonic();
       // A server that sends one event and hangs up must not be asked without pause.
@@ -109,17 +117,22 @@ export class Follower<T> {
 
   async #watch(resourceVersion: string, signal: AbortSignal): Promise<void> {
     const { client, path, select, onContact } = this.#options;
+    const brief = this.#quiet;
+    let accepted = false;
     const onProgress = (): void => {
       this.#heard = true;
-      onContact();
+      // After a silent watch it is not enough that another one is accepted: it has to say something, or to end in its time.
+      if (accepted || !brief) onContact();
+      accepted = true;
       this.#complaint.over('the API server answers again');
     };
     const from = resourceVersion;
     // From an unknown version on, what there is comes first and in no order: only a list can be gone on from.
     if (from === '') this.#version = undefined;
     const onEvent = (event: WatchEvent): void => this.#event(event, from !== '');
-    const shape = NODE_SHAPE;
-    await client.watch(path, { select, shape, signal, resourceVersion, onEvent, onProgress });
+    const watched = { select, shape: NODE_SHAPE, signal, resourceVersion, brief };
+    await client.watch(path, { ...watched, onEvent, onProgress });
+    onContact();
   }
 
   /** `ordered`: the events continue a known version. */
@@ -139,11 +152,17 @@ export class Follower<T> {
       return;
     }
     if (type !== 'BOOKMARK') {
+      this.#quiet = false;
       const node = parseNode(object);
       if (node !== undefined && type === 'DELETED') this.#sink.delete(node.name);
       else if (node !== undefined) this.#sink.put(node);
     }
     if (ordered && version !== '') this.#version = version;
+  }
+
+  /** The server took the request and has then said nothing for too long. */
+  #isSilence(error: unknown): boolean {
+    return error instanceof TransportError && error.failure === 'timeout' && this.#heard;
   }
 
   #failed(error: unknown, watching: boolean): void {
@@ -152,12 +171,6 @@ export class Follower<T> {
       if (watching) observer.watchEnded('gone');
       log.info('the watch is too far behind; listing the nodes again');
       this.#version = undefined;
-      return;
-    }
-    // A watch that goes silent is cut on purpose: it finds a dead peer.
-    if (error instanceof TransportError && error.failure === 'timeout' && this.#heard) {
-      if (watching) observer.watchEnded('silent');
-      log.debug('the watch was silent and is opened again');
       return;
     }
     if (watching) observer.watchEnded('failed');
