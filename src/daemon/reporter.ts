@@ -74,12 +74,16 @@ export class Reporter implements RunView {
       now: clock.monotonic(),
       silence,
       trouble: this.#store?.trouble?.(),
-      fromMemory: this.#store?.fromMemory?.() ?? false,
+      fromMemory: this.fromMemory,
     });
   }
 
   get ready(): boolean {
     return this.readiness().ready;
+  }
+
+  get fromMemory(): boolean {
+    return this.#store?.fromMemory?.() ?? false;
   }
 
   /** Where the state of the store can be asked for. */
@@ -201,6 +205,7 @@ export class Reporter implements RunView {
       pass: this.#pass,
       repairs: this.#repairs.last,
       rules: this.#rules,
+      store: { fromMemory: this.fromMemory, trouble: this.#store?.trouble?.() },
     });
     this.#write(JSON.stringify(readiness), status);
     const { systemd } = this.#options;

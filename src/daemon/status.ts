@@ -39,6 +39,7 @@ export interface StatusParts {
   readonly peers: PeersSummary | undefined;
   readonly pass: LastPass | undefined;
   readonly repairs: readonly Repair[];
+  readonly store: { readonly fromMemory: boolean; readonly trouble: string | undefined };
   /** Undefined before the first check. */
   readonly rules: { readonly error: string | undefined } | undefined;
 }
@@ -48,7 +49,7 @@ const SCHEMA = 1;
 
 /** What the status file says (docs/status.md), but for the times that pass by themselves. */
 export function statusOf(parts: StatusParts): Record<string, unknown> {
-  const { readiness, facts, peers, pass, rules } = parts;
+  const { readiness, facts, peers, pass, rules, store } = parts;
   return {
     schema: SCHEMA,
     ...readiness,
@@ -62,6 +63,7 @@ export function statusOf(parts: StatusParts): Record<string, unknown> {
       mtu: facts.mtu,
       rules: { mode: facts.rulesMode, ...rulesState(rules) },
     }),
+    store,
     ...(peers !== undefined && {
       peers: {
         wanted: peers.wanted,

@@ -1,43 +1,32 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { AF, MSG, SOCK, Socket } from '#ffi/socket.ts';
 import { recordedLog } from './fixtures.ts';
+import { NotifySocket } from './notify-socket.ts';
 import { Systemd, type SystemdOptions } from './systemd.ts';
 
-let socket: Socket;
-let path: string;
+let socket: NotifySocket;
 let count = 0;
 
 beforeEach(() => {
   count += 1;
-  path = `@flannel-systemd-${process.pid}-${count}`;
-  socket = Socket.open(AF.UNIX, SOCK.DGRAM, 0);
-  const name = new TextEncoder().encode(path);
-  const address = new Uint8Array(2 + name.length);
-  address[0] = AF.UNIX;
-  address.set(name, 2);
-  address[2] = 0;
-  socket.bind(address);
+  socket = new NotifySocket(`@flannel-systemd-${process.pid}-${count}`);
 });
 
-afterEach(() => socket.close());
+afterEach(() => socket[Symbol.dispose]());
 
-/** All that has arrived. */
-function received(): string[] {
-  const list: string[] = [];
-  for (;;) {
-    const buffer = new Uint8Array(512);
-    const result = socket.receive(buffer, MSG.DONTWAIT);
-    if ('errno' in result) return list;
-    list.push(new TextDecoder().decode(buffer.subarray(0, result.length)));
-  }
-}
+const received = () => socket.received();
 
 function systemd(
   env: Readonly<Record<string, string | undefined>> = {},
   more: Partial<SystemdOptions> = {},
 ): Systemd {
   const { log } = recordedLog();
-  return new Systemd({ env: { NOTIFY_SOCKET: path, ...env }, pid: 77, isAlive: () => true, log, ...more });
+  return new Systemd({
+    env: { NOTIFY_SOCKET: socket.path, ...env },
+    pid: 77,
+    isAlive: () => true,
+    log,
+    ...more,
+  });
 }
 
 const EXTEND = 'EXTEND_TIMEOUT_USEC=60000000';

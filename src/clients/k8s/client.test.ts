@@ -265,7 +265,7 @@ test('a brief watch asks for an end before it is taken for dead', async () => {
 
 test('requests are counted by what they are for and how they went', async () => {
   const counted: string[] = [];
-  await using mute = Bun.serve({
+  using mute = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
     fetch: () => new Promise<Response>(() => {}),

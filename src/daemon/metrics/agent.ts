@@ -19,6 +19,8 @@ type Result = (typeof RESULTS)[number];
 /** What is read at a scrape: the state of the run that is under way. */
 export interface RunView {
   readonly ready: boolean;
+  /** The peers are those of an earlier run. */
+  readonly fromMemory: boolean;
   /** Undefined until they are known. */
   peers(): PeersSummary | undefined;
   /** Number of planned objects in the kernel by kind. */
@@ -195,6 +197,11 @@ export class AgentMetrics {
         read: () => (this.#view === undefined ? undefined : read(this.#view)),
       });
     gauge('flannel_ready', '1 when /readyz answers 200, else 0.', (view) => Number(view.ready));
+    gauge(
+      'flannel_from_memory',
+      '1 while the peers are those of an earlier run, because the store has not told its own yet.',
+      (view) => Number(view.fromMemory),
+    );
     gauge('flannel_leases', "Leases that are known, this node's own included.", (view) => {
       const peers = view.peers();
       return peers === undefined ? undefined : peers.leases + 1;
