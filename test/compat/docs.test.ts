@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { VERSION } from '#base/version.ts';
 import { parseKubeconfig } from '#clients/k8s/kubeconfig.ts';
 import { FLAGS, type FlagSpec } from '#daemon/flag-table.ts';
+import { AgentMetrics } from '#daemon/metrics/agent.ts';
 import { parseFlags } from '#daemon/flags.ts';
 import { checkOptions } from '#daemon/options.ts';
 import { FLANNEL_CONFLIST } from '#lab/cni/conflist.ts';
@@ -127,6 +128,44 @@ describe('the configuration page', () => {
       expect([name, shown.replaceAll('`', '').trim()]).toEqual([name, fallback]);
     }
   });
+});
+
+describe('the page of metrics', () => {
+  const rows = [
+    ...read('docs/metrics.md').matchAll(/^\| `((?:flannel|process)_\w+)` \| (\w+) \|([^|]*)\|/gm),
+  ];
+
+  test('has every metric with its type, and no other', () => {
+    const documented = rows.map(([, name, type]) => `${name} ${type}`);
+    const declared = new AgentMetrics().list().map(({ name, type }) => `${name} ${type}`);
+    expect(documented.toSorted()).toEqual(declared.toSorted());
+  });
+
+  test('has the labels of those that have some', () => {
+    const metrics = new AgentMetrics();
+    metrics.failed(new Error('x'));
+    metrics.requested({ verb: 'get', code: 200 });
+    for (const line of metrics.render().split('\n')) {
+      const [, name = '', labels = ''] = /^(\w+)\{(.*)\} /.exec(line) ?? [];
+      if (name === '' || name.endsWith('_bucket')) continue;
+      const names = [...labels.matchAll(/(\w+)="/g)].map(([, label]) => `\`${label}\``).join(', ');
+      expect([name, rows.find(([, row]) => row === name)?.[3]?.trim()]).toEqual([name, names]);
+    }
+  });
+
+  test('asks for metrics that there are', () => {
+    const names = new Set(new AgentMetrics().list().map(({ name }) => name));
+    const asked = split('docs/metrics.md').code.flatMap((line) => line.match(/\bflannel_\w+/g) ?? []);
+    expect(asked.filter((name) => !names.has(name))).toEqual([]);
+    expect(asked.length).toBeGreaterThan(5);
+  });
+});
+
+test('the page of the status file has the fields of its example, and no other', () => {
+  const { prose, code } = split('docs/status.md');
+  const example = JSON.parse(code.filter((line) => !line.startsWith('```')).join('\n')) as object;
+  const rows = [...prose.matchAll(/^\| `(\w+)` \| (\w+) \|/gm)].map(([, name]) => name);
+  expect(rows).toEqual(['schema', 'ready', 'serving', ...Object.keys(example).slice(2)]);
 });
 
 describe('the installation page', () => {

@@ -18,7 +18,15 @@ const VIEW: RunView = {
 const samples = (metrics: AgentMetrics) => Object.fromEntries(parseMetrics(metrics.render()).samples);
 
 function pass(change: Partial<PassReport>): PassReport {
-  return { written: 0, found: [], foundCount: 0, mended: new Map(), errors: [], ...change };
+  return {
+    written: 0,
+    found: [],
+    foundCount: 0,
+    mended: new Map(),
+    errors: [],
+    blocking: undefined,
+    ...change,
+  };
 }
 
 test('before anything is known the page is sound, and says nothing of peers', () => {
