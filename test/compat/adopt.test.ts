@@ -94,6 +94,8 @@ describeInNetns(
           podCidrs: n2.podCidrs,
           annotations: peerAnnotations({ ...n2, publicIp6: V6.peer.dst, mac6: V6.peer.mac }),
         });
+        // As on every node that forwards: the kernel then has anycast addresses on these devices.
+        must(['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']);
         for (const device of devices) makeDevice(device);
         await load(rules, golden(`${folder}/${file}.txt`));
         await eventually(() => expect(must(['ip', '-6', 'addr'])).not.toContain('tentative'));

@@ -48,8 +48,8 @@ describe('the compiled executable', () => {
       writeFileSync(join(dir, 'tsconfig.json'), '{ this is not JSON');
       writeFileSync(join(dir, 'package.json'), '{ neither is this');
       for (const name of NAMES) expect(run([join(bin, name), '--version'], dir).code).toBe(0);
-      const daemon = run([join(bin, 'flanneld'), '--kube-subnet-mgr=false'], dir);
-      expect(daemon.stderr).toContain('--kube-subnet-mgr');
+      const daemon = run([join(bin, 'flanneld'), '--etcd-prefix=none'], dir);
+      expect(daemon.stderr).toContain('--etcd-prefix');
       expect(daemon.stderr).not.toContain('RESYNC');
       expect(() => readFileSync(mark)).toThrow();
     } finally {

@@ -130,7 +130,9 @@ describe('one member', () => {
 
   test('a member that is not there, in words; the next one is asked', async () => {
     const dead = 'http://127.0.0.1:9';
-    expect((await failure(clientOf([dead]).get('/t', never))).message).toContain('connection refused');
+    const refused = await failure(clientOf([dead]).get('/t', never));
+    expect(refused.message).toContain('connection refused');
+    expect(cureOf(refused)).toContain('and that etcd runs');
     const both = clientOf([dead, ...etcd.endpoints]);
     expect(await both.get('/none', never)).toBeUndefined();
     expect(both.endpoint).toBe(etcd.endpoints[0] ?? '');

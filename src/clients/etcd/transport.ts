@@ -190,7 +190,7 @@ export class EtcdTransport {
 
   #failure(request: string, error: unknown, signal: AbortSignal): unknown {
     if (signal.aborted) return signal.reason;
-    return isConnectionError(error) ? transportError(request, error) : error;
+    return isConnectionError(error) ? transportError(request, error, 'etcd') : error;
   }
 
   async #post(path: string, body: Json, signal: AbortSignal): Promise<Response> {

@@ -157,11 +157,12 @@ const PLAIN: Readonly<Record<string, readonly [TransportFailure, string, string]
 };
 
 /** Turns what `fetch` threw into a TransportError; the text holds neither headers nor credentials. */
-export function transportError(request: string, error: unknown): FlannelError {
+export function transportError(request: string, error: unknown, server = 'the API server'): FlannelError {
   if (error instanceof FlannelError) return error;
+  const named = (cure: string | undefined) => cure?.replace('the API server', server);
   if (error instanceof Error && error.name === 'TimeoutError') {
     const [failure, message, cure] = PLAIN.ETIMEDOUT ?? ['timeout', 'no answer in time', undefined];
-    return new TransportError({ request, failure, message, cure });
+    return new TransportError({ request, failure, message, cure: named(cure) });
   }
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
   const tls = TLS[code];
@@ -175,7 +176,7 @@ export function transportError(request: string, error: unknown): FlannelError {
   }
   const plain = PLAIN[code];
   if (plain !== undefined) {
-    return new TransportError({ request, failure: plain[0], message: plain[1], cure: plain[2] });
+    return new TransportError({ request, failure: plain[0], message: plain[1], cure: named(plain[2]) });
   }
   // Bun says this, too, of PEM text it cannot read.
   const cure = code === 'FailedToOpenSocket' ? 'check the address, and CA, certificate and key' : undefined;
