@@ -6,13 +6,16 @@ import { CniError, CODE } from '../error.ts';
 import { ipamOf } from '../ipam.ts';
 import type { Invocation } from '../plugin.ts';
 import { EMPTY_RESULT, isEmptyDns, type CniResult } from '../result.ts';
-import { ensureBridge, ensureGateway, removeUnused, removeUnusedGateway } from './bridge-link.ts';
+import { LinkGone, ensureBridge, ensureGateway, removeUnused, removeUnusedGateway } from './bridge-link.ts';
 import { parseBridge, type BridgeConfig } from './config.ts';
 import { openContainer, type Container } from '../container.ts';
 import { announce, configureContainer } from './container.ts';
 import { familiesOf, planAddressing, type Addressing } from './gateway.ts';
 import { enableForwarding } from './sysctl.ts';
 import { createPair, interfaceExists, setUpPort, waitForCarrier, type VethPair } from './veth.ts';
+
+/** How often a bridge that another ADD takes back, because it failed, is made again under our hands. */
+const BRIDGE_TRIES = 5;
 
 interface Work {
   readonly call: Invocation;
@@ -33,25 +36,67 @@ export async function bridgeAdd(call: Invocation): Promise<CniResult> {
   try {
     return await build(work);
   } catch (error) {
-    for (const step of work.undo.reverse()) {
-      try {
-        await step();
-      } catch (second) {
-        call.host.warn(`bridge: clean-up after a failed ADD: ${describe(second)}`);
-      }
-    }
+    await undoTo(work, 0);
     throw error;
   }
 }
 
+/** Takes back all but the first `kept` things that were made. */
+async function undoTo({ call, undo }: Work, kept: number): Promise<void> {
+  for (const step of undo.splice(kept).reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      call.host.warn(`bridge: clean-up after a failed ADD: ${describe(error)}`);
+    }
+  }
+}
+
 async function build(work: Work): Promise<CniResult> {
-  const { call, config, client, container } = work;
   // First what fails most: without an address nothing is made.
   const ipam = await reserve(work);
-  const addressing = planAddressing(ipam, config);
+  const addressing = planAddressing(ipam, work.config);
+  const kept = work.undo.length;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await buildOn(work, findBridge(work), { ipam, addressing });
+    } catch (error) {
+      if (!(error instanceof LinkGone) || tries === BRIDGE_TRIES) throw error;
+      await undoTo(work, kept);
+    }
+  }
+}
+
+function findBridge({ call, config, client, undo }: Work): Link {
   const { bridge, created } = ensureBridge(client, config, call.host);
-  if (created) work.undo.push(() => removeUnused(client, bridge));
-  const gatewayLink = await prepareVlans(work, bridge, addressing);
+  if (created) undo.push(() => removeUnused(client, bridge));
+  return bridge;
+}
+
+interface Plan {
+  readonly ipam: CniResult;
+  readonly addressing: Addressing;
+}
+
+/** Throws LinkGone when the bridge, or the interface of its VLAN, goes meanwhile, whatever failed by that. */
+async function buildOn(work: Work, bridge: Link, plan: Plan): Promise<CniResult> {
+  const shared = [bridge];
+  try {
+    const gateway = await prepareVlans(work, bridge, plan.addressing);
+    if (gateway !== undefined) shared.push(gateway);
+    return await attach(work, { bridge, gatewayLink: gateway }, plan);
+  } catch (error) {
+    const gone = shared.find(({ index }) => work.client.link(index) === undefined);
+    throw gone === undefined ? error : new LinkGone(gone.name, error);
+  }
+}
+
+async function attach(
+  work: Work,
+  { bridge, gatewayLink }: { readonly bridge: Link; readonly gatewayLink: Link | undefined },
+  { ipam, addressing }: Plan,
+): Promise<CniResult> {
+  const { call, config, client, container } = work;
   const link = gatewayLink ?? bridge;
   for (const gateway of addressing.gateways)
     ensureGateway(client, { bridge, link, config, host: call.host }, gateway);

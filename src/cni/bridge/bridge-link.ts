@@ -1,4 +1,4 @@
-import { isExists } from '#base/errors.ts';
+import { isExists, isNotFound } from '#base/errors.ts';
 import type { Cidr } from '#net/cidr.ts';
 import { Mac } from '#net/mac.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
@@ -15,7 +15,17 @@ export interface FoundBridge {
   readonly created: boolean;
 }
 
-/** Finds or makes the bridge, up. Any number of calls may do this at once. */
+/** A link that containers share was removed while it was being used: an ADD that failed has taken back what it made. */
+export class LinkGone extends CniError {
+  constructor(name: string, cause?: unknown) {
+    super(CODE.INTERNAL, `${name} was removed while it was being set up`, {
+      details: 'try again',
+      cause,
+    });
+  }
+}
+
+/** Finds or makes the bridge, up. Any number of calls may do this at once. Throws LinkGone when it goes meanwhile. */
 export function ensureBridge(client: Rtnetlink, config: BridgeConfig, host: Host): FoundBridge {
   const present = client.link(config.bridge);
   const found =
@@ -23,6 +33,7 @@ export function ensureBridge(client: Rtnetlink, config: BridgeConfig, host: Host
   try {
     bringUp(client, config, found.bridge);
   } catch (error) {
+    if (isNotFound(error)) throw new LinkGone(config.bridge, error);
     if (found.created) removeUnused(client, found.bridge);
     throw error;
   }
@@ -31,12 +42,20 @@ export function ensureBridge(client: Rtnetlink, config: BridgeConfig, host: Host
 
 /** Removes a bridge that this ADD has made, unless somebody else has put a port into it since. */
 export function removeUnused(client: Rtnetlink, bridge: Link): void {
-  if (!client.links().some(({ master }) => master === bridge.index)) client.deleteLink(bridge.index);
+  if (!client.links().some(({ master }) => master === bridge.index)) deleteIfThere(client, bridge);
 }
 
 /** As `removeUnused` for the interface of a VLAN's gateway. */
 export function removeUnusedGateway(client: Rtnetlink, bridge: Link, gateway: Link): void {
-  if (podPorts(client, bridge, gateway).length === 0) client.deleteLink(gateway.index);
+  if (podPorts(client, bridge, gateway).length === 0) deleteIfThere(client, gateway);
+}
+
+function deleteIfThere(client: Rtnetlink, link: Link): void {
+  try {
+    client.deleteLink(link.index);
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
 }
 
 function bringUp(client: Rtnetlink, config: BridgeConfig, bridge: Link): void {
@@ -67,7 +86,7 @@ function createBridge(client: Rtnetlink, config: BridgeConfig, host: Host): Foun
   }
   const bridge = client.link(config.bridge);
   if (bridge !== undefined) return { bridge, created };
-  throw new CniError(CODE.INTERNAL, `bridge ${config.bridge} was removed while it was being set up`);
+  throw new LinkGone(config.bridge);
 }
 
 /**

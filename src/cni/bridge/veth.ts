@@ -118,13 +118,8 @@ export function waitForCarrier(
   }
 }
 
-/** An ADD that failed may have taken back the bridge in the very moment in which this one came to use it. */
 function leftBridge(port: Link, bridge: Link): CniError {
-  return new CniError(
-    CODE.INTERNAL,
-    `bridge ${bridge.name} was removed while ${port.name} was being set up`,
-    {
-      details: 'try again',
-    },
-  );
+  return new CniError(CODE.INTERNAL, `${port.name} left bridge ${bridge.name} while it was being set up`, {
+    details: 'somebody else has taken the port out of the bridge, or removed the bridge; try again',
+  });
 }

@@ -6,6 +6,7 @@ import { addPortVlans, deletePortVlans } from '#rtnetlink/requests.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Host } from '../plugin.ts';
 import type { BridgeConfig } from './config.ts';
+import { LinkGone } from './bridge-link.ts';
 import { prepareBridge } from './sysctl.ts';
 import { vlanInterfaceName, type VlanConfig } from './vlan-config.ts';
 
@@ -86,7 +87,7 @@ export function ensureVlanInterface(
   const name = vlanInterfaceName(bridge.name, vlan);
   const created = client.link(name) === undefined && createVlanInterface(client, name, on);
   const link = client.link(name);
-  if (link === undefined) throw new CniError(CODE.INTERNAL, `${name} was removed while it was being set up`);
+  if (link === undefined) throw new LinkGone(name);
   const port = link.kind?.type === 'veth' && link.parent !== undefined ? client.link(link.parent) : undefined;
   if (port?.master !== bridge.index) {
     throw new CniError(CODE.INTERNAL, `${name} already exists but does not lead into bridge ${bridge.name}`, {
