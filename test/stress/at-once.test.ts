@@ -50,7 +50,20 @@ function left(): string[] {
   return traces().filter((line) => !line.startsWith('namespace load-'));
 }
 
-async function round({ limit, list }: { limit: number; list: NetworkList }): Promise<void> {
+interface Round {
+  readonly limit: number;
+  readonly list: NetworkList;
+  /** How many ports there must be in nftables, in either family. */
+  readonly mapped?: number;
+}
+
+/** The rules that translate, by family. */
+function translated(): readonly number[] {
+  const text = ['ip', 'ip6'].map((family) => must(['nft', 'list', 'table', family, 'cni_hostport']));
+  return text.map((table) => table.match(/ dnat to /g)?.length ?? 0);
+}
+
+async function round({ limit, list, mapped }: Round): Promise<void> {
   run(['ip', 'link', 'delete', 'cni0']);
   const { namespaces, pods } = makePods();
   try {
@@ -65,6 +78,7 @@ async function round({ limit, list }: { limit: number; list: NetworkList }): Pro
     expect(new Set(results.map(({ interfaces }) => interfaces[0]?.mac)).size).toBe(1);
     expect(new Set(results.map(({ interfaces }) => interfaces[1]?.name)).size).toBe(PODS);
     expect(json(['ip', '-j', 'link', 'show', 'master', 'cni0'])).toHaveLength(PODS);
+    if (mapped !== undefined) expect(translated()).toEqual([mapped, mapped]);
     for (const pod of [namespaces[0], namespaces.at(-1)]) pod?.exec(['ping', '-c1', '-W2', '10.244.1.1']);
 
     const results2 = new Map(pods.map((pod, index) => [pod, results[index] ?? {}]));
@@ -114,6 +128,13 @@ describeInNetns(
       await round({ limit: PODS, list: { ...list, plugins } });
       await round({ limit: PODS, list: { ...list, plugins } });
     });
+
+    test('the list with one entry and ports in nftables, all 200 at once, twice in a row', async () => {
+      const [flannel = { type: 'flannel' }] = list.plugins;
+      const entry = { ...flannel, capabilities: { portMappings: true }, portmap: { backend: 'nftables' } };
+      await round({ limit: PODS, list: { ...list, plugins: [entry] }, mapped: PODS / 2 });
+      await round({ limit: PODS, list: { ...list, plugins: [entry] }, mapped: PODS / 2 });
+    });
   },
-  { mounts: true, processes: true, timeoutMs: 200_000 },
+  { mounts: true, processes: true, timeoutMs: 400_000 },
 );
