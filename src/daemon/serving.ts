@@ -10,7 +10,9 @@ import { planOf, Reconciler } from '#host/reconcile.ts';
 import { FAMILIES } from '#net/family.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
+import { gatewayOf } from '#subnet/env.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '#subnet/manager.ts';
+import { BridgeMtu } from './bridge-mtu.ts';
 import { startCommands, type Commands } from './commands.ts';
 import { setUpDevices } from './devices.ts';
 import { ExternalWatch } from './external-watch.ts';
@@ -28,7 +30,7 @@ import type { Reporter } from './reporter.ts';
 import { settledOrAborted } from './settled.ts';
 import { startRules } from './start-rules.ts';
 import type { NodeFacts } from './status.ts';
-import { SubnetFile } from './subnet-file.ts';
+import { SubnetFile, writtenMtu } from './subnet-file.ts';
 import { Sysctls, sysctlWishes } from './sysctls.ts';
 
 /** What a run has found out before it touches the kernel. */
@@ -287,10 +289,12 @@ export class Serving {
 
   /** Writes the subnet file and keeps it. */
   #keepFile(): void {
-    const { log, options, config, own, reporter, stack } = this.#parts;
+    const { log, options, config, own, reporter, rtnetlink, stack } = this.#parts;
     const { flags } = options;
     const what = 'the subnet file was removed or changed; written again';
-    const content = { config, own, mtu: this.#backend.mtu, ipMasq: flags['ip-masq'] };
+    const { mtu } = this.#backend;
+    const content = { config, own, mtu, ipMasq: flags['ip-masq'] };
+    const before = writtenMtu(flags['subnet-file']);
     const end = new SubnetFile(flags['subnet-file'], content).keep({
       onRepair: () => {
         log.warn(what, { path: flags['subnet-file'] });
@@ -299,5 +303,7 @@ export class Serving {
       onResult: (error) => reporter.file(error),
     });
     stack.defer(end);
+    const gateways = Object.values(own.subnets).map(gatewayOf);
+    stack.use(new BridgeMtu({ rtnetlink, gateways, before, mtu, log }));
   }
 }

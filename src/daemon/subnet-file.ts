@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
-import { gatewayOf, renderSubnetEnv, writeSubnetEnv, type SubnetEnv } from '#subnet/env.ts';
+import { gatewayOf, readSubnetEnv, renderSubnetEnv, writeSubnetEnv, type SubnetEnv } from '#subnet/env.ts';
 import type { OwnRecord } from '#subnet/manager.ts';
 
 export interface SubnetFileContent {
@@ -76,5 +76,14 @@ export class SubnetFile {
     } catch {
       return undefined;
     }
+  }
+}
+
+/** FLANNEL_MTU as an earlier run wrote it; undefined without a sound file. */
+export function writtenMtu(path: string): number | undefined {
+  try {
+    return readSubnetEnv(path).mtu;
+  } catch {
+    return undefined;
   }
 }

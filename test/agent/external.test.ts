@@ -62,15 +62,35 @@ describeInNetns(import.meta.path, 'the external interface changes', () => {
     expect(agent.log).toContain('address of eth0 is now 192.168.50.77, was 192.168.50.11');
   });
 
-  test('another MTU: device and subnet.env follow', async () => {
+  test('another MTU: device, subnet.env and the bridge of the pods follow, and back', async () => {
     await using world = await working();
     await using agent = await world.startReady();
+    // As the CNI plugins make them; the MTU of a bridge that nobody has set is that of its smallest port.
+    must(['ip', 'link', 'add', 'cni0', 'mtu', '1450', 'type', 'bridge']);
+    must(['ip', 'addr', 'add', '10.244.1.1/24', 'dev', 'cni0']);
+    must(['ip', 'link', 'add', 'pod1', 'mtu', '1450', 'type', 'veth', 'peer', 'name', 'pod1eth0']);
+    must(['ip', 'link', 'set', 'pod1', 'master', 'cni0', 'up']);
+    must(['ip', 'link', 'add', 'br9', 'mtu', '1450', 'type', 'bridge']);
+    const mtuOf = (link: string) => /mtu (\d+)/.exec(must(['ip', 'link', 'show', link]))?.[1];
+    expect(mtuOf('cni0')).toBe('1450');
     must(['ip', 'link', 'set', 'eth0', 'mtu', '1400']);
     await eventually(() => {
       expect(must(['ip', 'link', 'show', 'flannel.1'])).toContain('mtu 1350');
       expect(readFileSync(`${world.folder}/run/subnet.env`, 'utf8')).toContain('FLANNEL_MTU=1350\n');
     }, 8000);
+    await eventually(() => expect(mtuOf('cni0')).toBe('1350'));
     expect(agent.log).toContain('MTU of eth0 is now 1400, was 1500');
+    expect(mtuOf('br9')).toBe('1450');
+    // A pod keeps its own; another, larger MTU must not send it what it cannot take.
+    expect(mtuOf('pod1')).toBe('1450');
+    must(['ip', 'link', 'set', 'eth0', 'mtu', '9000']);
+    await eventually(() => expect(mtuOf('flannel.1')).toBe('8950'), 8000);
+    await eventually(() => expect(mtuOf('cni0')).toBe('1450'));
+    // Its pods gone, the bridge has what new ones get.
+    must(['ip', 'link', 'del', 'pod1']);
+    must(['ip', 'link', 'set', 'eth0', 'mtu', '1500']);
+    await eventually(() => expect(mtuOf('flannel.1')).toBe('1450'), 8000);
+    for (const link of ['cni0', 'br9']) must(['ip', 'link', 'del', link]);
   });
 
   test('gone and back, with another index: everything is there again', async () => {
