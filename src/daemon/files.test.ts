@@ -6,7 +6,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -53,9 +52,18 @@ test('the subnet file is written byte for byte, readable by all, and only when n
   expect(readFileSync(path, 'utf8')).toBe(TEXT);
 });
 
-test('kept: repairs are told, and an error until it is over', async () => {
+test('an empty folder in its place goes, a mode that hides it too', () => {
   const path = join(folder, 'subnet.env');
   mkdirSync(path);
+  expect(subnetFile(path).ensure()).toBe(true);
+  chmodSync(path, 0o600);
+  expect(subnetFile(path).ensure()).toBe(true);
+  expect(statSync(path).mode & 0o777).toBe(0o644);
+});
+
+test('kept: repairs are told, and an error until it is over', async () => {
+  const path = join(folder, 'subnet.env');
+  mkdirSync(join(path, 'full'), { recursive: true });
   const results: boolean[] = [];
   let repairs = 0;
   const stop = subnetFile(path).keep({
@@ -64,7 +72,7 @@ test('kept: repairs are told, and an error until it is over', async () => {
   });
   try {
     expect(results).toEqual([false]);
-    rmdirSync(path);
+    rmSync(path, { recursive: true });
     await Bun.sleep(700);
     expect([results.at(-1), repairs]).toEqual([true, 1]);
     rmSync(path);

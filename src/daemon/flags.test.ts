@@ -119,6 +119,11 @@ test('the environment counts where the command line is silent', () => {
   expect([...parseFlags(['-v=1'], env).given].sort()).toEqual(['iface', 'ip-masq', 'v']);
 });
 
+test('several interfaces in one variable are parted by commas, regular expressions are not', () => {
+  const env = { FLANNELD_IFACE: 'eth0, 10.0.0.1', FLANNELD_IFACE_REGEX: 'eth[0-9]{1,2}' };
+  expect(values([], env)).toMatchObject({ iface: ['eth0', '10.0.0.1'], 'iface-regex': ['eth[0-9]{1,2}'] });
+});
+
 test('a wrong value in the environment names the variable; an unknown variable is a warning', () => {
   expect(refusal([], { FLANNELD_HEALTHZ_PORT: 'x' }).message).toStartWith(
     'FLANNELD_HEALTHZ_PORT: "x" is not',

@@ -98,7 +98,10 @@ function fromEnvironment(
       warnings.push(
         `environment variable ${key} is no flag${near === undefined ? '' : `; the nearest is ${near}`}`,
       );
-    } else if (!onCommandLine.has(name) && text !== '') set(name, text, key);
+    } else if (!onCommandLine.has(name) && text !== '') {
+      // A comma is in no name and no address; in a regular expression it may be.
+      for (const value of name === 'iface' ? text.split(',') : [text]) set(name, value.trim(), key);
+    }
   }
   return warnings;
 }

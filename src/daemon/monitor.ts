@@ -62,7 +62,11 @@ export class HostMonitor implements Disposable {
 
   #isExternal(notification: RtNotification): boolean {
     const { external } = this.#options;
-    if (notification.type === 'link') return notification.link.name === external;
+    if (notification.type === 'link') {
+      const { index, name } = notification.link;
+      // Renamed, it is still the one.
+      return name === external || this.#names.get(index) === external;
+    }
     return notification.type === 'address' && this.#names.get(notification.address.link) === external;
   }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmdirSync, statSync } from 'node:fs';
 import type { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
@@ -46,7 +46,8 @@ export class SubnetFile {
 
   /** Writes the file when it is not as it should be; true when it had to. Throws what the file system says. */
   ensure(): boolean {
-    if (this.#read() === this.#text) return false;
+    if (this.#isSound()) return false;
+    removeEmptyFolder(this.#path);
     writeSubnetEnv(this.#path, this.#env);
     return true;
   }
@@ -70,12 +71,22 @@ export class SubnetFile {
     return () => clearInterval(timer);
   }
 
-  #read(): string | undefined {
+  /** The text is as it should be, and everybody may read it. */
+  #isSound(): boolean {
     try {
-      return readFileSync(this.#path, 'utf8');
+      return readFileSync(this.#path, 'utf8') === this.#text && (statSync(this.#path).mode & 0o444) === 0o444;
     } catch {
-      return undefined;
+      return false;
     }
+  }
+}
+
+/** A container runtime makes an empty folder of a file that a pod asks for before it is there. */
+function removeEmptyFolder(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // None there, or something in it, or a mount: writing the file says what is wrong.
   }
 }
 

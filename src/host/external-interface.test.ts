@@ -193,3 +193,19 @@ test('the published address: annotation, else flag, else own', () => {
     expect(() => publicAddress(bad, { ...options, annotation: undefined })).toThrow(ConfigError);
   }
 });
+
+test('--iface-regex as Go has it', () => {
+  for (const ifaceRegex of [
+    '(?i)ETH1',
+    '\\Aeth1\\z',
+    '^eth[[:digit:]]$',
+    '^[[:alpha:]]+1$',
+    '10\\.0\\.0\\.',
+  ]) {
+    expect([ifaceRegex, chosen({ ifaceRegex: ['eth1', ifaceRegex].slice(1) })]).toEqual([
+      ifaceRegex,
+      expect.stringMatching(ifaceRegex.includes('digit') ? /^eth0 / : /^eth1 /),
+    ]);
+  }
+  expect(() => checkChoice({ ifaceRegex: ['(?P<n>x'], canReach: '' })).toThrow('is not a regular expression');
+});

@@ -186,12 +186,31 @@ function byRegex(view: InterfaceView, pattern: string): Candidate[] {
 
 function regexOf(pattern: string): RegExp {
   try {
-    return new RegExp(pattern);
+    return goRegex(pattern);
   } catch (error) {
     const what = `${JSON.stringify(pattern)} is not a regular expression`;
     throw new ConfigError('--iface-regex', what, { cause: error });
   }
 }
+
+/** What Go's regular expressions (RE2) spell otherwise: flags in front, the ends of the text, classes by name. */
+function goRegex(pattern: string): RegExp {
+  const [, flags = '', rest = ''] = /^(?:\(\?([ims]+)\))?([\s\S]*)$/.exec(pattern) ?? [];
+  const text = rest
+    .replaceAll(/\\([Az\\])/g, (all, letter: string) => ({ A: '^', z: '$' })[letter] ?? all)
+    .replaceAll(/\[:([a-z]+):\]/g, (all, name: string) => CLASSES[name] ?? all);
+  return new RegExp(text, flags);
+}
+
+const CLASSES: Readonly<Record<string, string>> = {
+  alnum: '0-9A-Za-z',
+  alpha: 'A-Za-z',
+  digit: '0-9',
+  lower: 'a-z',
+  upper: 'A-Z',
+  word: '\\w',
+  xdigit: '0-9A-Fa-f',
+};
 
 function targetOf(text: string): Ip {
   const ip = Ip.tryParse(text);

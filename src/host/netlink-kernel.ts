@@ -31,7 +31,7 @@ import type {
   KernelPort,
 } from './kernel.ts';
 import { BLACKHOLE_PRIORITY, type Entry, type RouteEntry, type VxlanLink } from './plan.ts';
-import { explainRefusal } from './refusal.ts';
+import { explainDown, explainRefusal } from './refusal.ts';
 import { readSysctl, setSysctl } from './sysctl.ts';
 
 const BLOCKING: ReadonlySet<number> = new Set([RTN.BLACKHOLE, RTN.UNREACHABLE, RTN.PROHIBIT, RTN.THROW]);
@@ -133,8 +133,10 @@ export class NetlinkKernel implements KernelPort, Disposable {
       if (op.op === 'create-vxlan') results.push(explainRefusal(results.pop(), op.link, () => this.links()));
     }
     flush();
-    for (const [at, op] of ops.entries())
+    for (const [at, op] of ops.entries()) {
       if (isMisled(op, results[at])) results[at] = this.#putAnew(op.entry);
+      else if (op.op === 'set-link') results[at] = explainDown(results[at], op.name, () => this.links());
+    }
     return results;
   }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { cureOf, ERRNO, ErrnoError, type ErrnoName } from '#base/errors.ts';
 import { NetlinkError } from '#netlink/message.ts';
 import { testKernel, testLink } from './fixtures.ts';
-import { explainRefusal } from './refusal.ts';
+import { explainDown, explainRefusal } from './refusal.ts';
 
 function cure(errno: ErrnoName, link = testLink(), others = [testLink({ name: 'vx0' })]): string {
   const kernel = testKernel();
@@ -30,4 +30,18 @@ test('what is missing is named; other answers stay as they are', () => {
   expect(explainRefusal(undefined, testLink(), () => [])).toBeUndefined();
   const other = new ErrnoError('read', ERRNO.EPERM);
   expect(explainRefusal(other, testLink(), () => [])).toBe(other);
+});
+
+test('a port that is taken shows only when the device goes up', () => {
+  const kernel = testKernel();
+  kernel.apply([{ op: 'create-vxlan', link: testLink() }]);
+  const explained = (errno: ErrnoName, name = 'flannel.1') => {
+    const error = explainDown(new NetlinkError('set', ERRNO[errno]), name, () => kernel.links());
+    return error === undefined ? '' : (cureOf(error) ?? 'none');
+  };
+  expect(explained('EADDRINUSE')).toBe(
+    'UDP port 8472 is taken by a program: see "ss -lunp", or set Backend.Port',
+  );
+  expect([explained('EADDRINUSE', 'eth0'), explained('EPERM')]).toEqual(['none', 'none']);
+  expect(explainDown(undefined, 'flannel.1', () => [])).toBeUndefined();
 });

@@ -26,12 +26,29 @@ export function explainRefusal(
       `${who} holds VNI ${vni} on UDP port ${port}: ${remove}, or set Backend.VNI or Backend.Port`,
     );
   }
-  if (hasErrno(error, 'EADDRINUSE')) {
-    const names = others().map(({ name }) => name);
-    const who = names.length === 0 ? 'a program' : `device ${names.join(', ')}`;
-    return again(`UDP port ${port} is taken by ${who}: see "ss -lunp", or set Backend.Port`);
-  }
+  if (hasErrno(error, 'EADDRINUSE')) return again(portCure(link.name, port, links));
   return error;
+}
+
+/** As `explainRefusal` for a device that cannot go up: only then the kernel opens its port. */
+export function explainDown(
+  error: ErrnoError | undefined,
+  name: string,
+  links: () => readonly HostLink[],
+): ErrnoError | undefined {
+  if (!(error instanceof NetlinkError) || !hasErrno(error, 'EADDRINUSE')) return error;
+  const port = links().find((link) => link.name === name)?.vxlan?.port;
+  if (port === undefined) return error;
+  const ack = { message: error.extack, offset: error.badOffset };
+  return new NetlinkError(`bring up vxlan link ${name}`, error.errno, ack, {
+    cure: portCure(name, port, links),
+  });
+}
+
+function portCure(name: string, port: number, links: () => readonly HostLink[]): string {
+  const others = links().filter((link) => link.name !== name && link.vxlan?.port === port);
+  const who = others.length === 0 ? 'a program' : `device ${others.map((link) => link.name).join(', ')}`;
+  return `UDP port ${port} is taken by ${who}: see "ss -lunp", or set Backend.Port`;
 }
 
 /** A device without an address of its own is one of IPv4. */

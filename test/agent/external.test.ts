@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
-import { AgentWorld, N2 } from '../support/agent-world.ts';
+import { AgentWorld, N2, readyz } from '../support/agent-world.ts';
 import { eventually } from '../support/eventually.ts';
 import { golden } from '../support/golden.ts';
 import { describeInNetns, must } from '../support/netns.ts';
@@ -108,4 +108,58 @@ describeInNetns(import.meta.path, 'the external interface changes', () => {
       expect(must(['bridge', 'fdb', 'show', 'dev', 'flannel.1'])).toContain('dst 192.168.50.12');
     }, 8000);
   });
+
+  test('renamed: the agent goes on under the new name, and nothing is made anew', async () => {
+    await using world = await working();
+    await using agent = await world.startReady();
+    const index = () => /^(\d+):/.exec(must(['ip', '-o', 'link', 'show', 'flannel.1']))?.[1];
+    const before = index();
+    must(['ip', 'link', 'set', 'eth0', 'name', 'ens7']);
+    await eventually(() => expect(agent.log).toContain('address 192.168.50.11 of eth0 is now on ens7'), 5000);
+    await eventually(() => expect(agent.log).toContain('external interface name=ens7'));
+    await eventually(async () => expect((await readyz()).status).toBe(200));
+    expect(index()).toBe(before);
+    must(['ip', 'route', 'del', '10.244.2.0/24']);
+    await eventually(() => expect(must(['ip', 'route'])).toContain('10.244.2.0/24 via 10.244.2.0'), 1000);
+    expect(agent.count('ERROR')).toBe(0);
+    must(['ip', 'link', 'del', 'ens7']);
+  });
+
+  test('gone, and back with another index, address and MTU', async () => {
+    await using world = await working();
+    await using agent = await world.startReady();
+    const mac = macOf('flannel.1');
+    must(['ip', 'link', 'del', 'eth0']);
+    await Bun.sleep(300);
+    must(['ip', 'link', 'add', 'eth0', 'mtu', '1400', 'type', 'veth', 'peer', 'name', 'world']);
+    for (const name of ['world', 'eth0']) must(['ip', 'link', 'set', name, 'up']);
+    must(['ip', 'addr', 'add', '192.168.50.99/24', 'dev', 'eth0']);
+    must(['ip', 'route', 'replace', 'default', 'via', '192.168.50.1']);
+    await eventually(() => {
+      expect(must(['ip', '-d', 'link', 'show', 'flannel.1'])).toMatch(/mtu 1350[\s\S]*local 192.168.50.99/);
+      expect(must(['ip', 'route'])).toContain('10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink');
+      expect(world.annotation('n1', 'public-ip')).toBe('192.168.50.99');
+      expect(world.subnetEnv()).toContain('FLANNEL_MTU=1350');
+    }, 10_000);
+    expect(macOf('flannel.1')).toBe(mac);
+    expect(agent.running).toBe(true);
+  }, 20_000);
+
+  test('gone for good: after ten seconds the interface that now has the default route takes over', async () => {
+    await using world = await working();
+    await using agent = await world.startReady();
+    must(['ip', 'link', 'del', 'eth0']);
+    must(['ip', 'link', 'add', 'ens9', 'type', 'veth', 'peer', 'name', 'wire9']);
+    for (const name of ['wire9', 'ens9']) must(['ip', 'link', 'set', name, 'up']);
+    must(['ip', 'addr', 'add', '192.168.60.11/24', 'dev', 'ens9']);
+    must(['ip', 'route', 'replace', 'default', 'via', '192.168.60.1']);
+    await eventually(async () => expect((await readyz()).status).toBe(503));
+    await eventually(() => {
+      expect(must(['ip', '-d', 'link', 'show', 'flannel.1'])).toContain('local 192.168.60.11 dev ens9');
+      expect(world.annotation('n1', 'public-ip')).toBe('192.168.60.11');
+    }, 15_000);
+    await eventually(async () => expect((await readyz()).status).toBe(200));
+    expect(agent.log).toContain('eth0 has been without an address for 10 s');
+    must(['ip', 'link', 'del', 'ens9']);
+  }, 30_000);
 });

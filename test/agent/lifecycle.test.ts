@@ -96,6 +96,45 @@ describeInNetns(
       expect(overlayState(['flannel.7'])['route']).toContain('dev flannel.7');
     });
 
+    test('another podCIDR, while it was away and while it runs: nothing of the old one is left', async () => {
+      await using world = await AgentWorld.create({ netConf: NFT });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+      world.addPeer('n2', N2);
+      const blackhole = '--ip-blackhole-route';
+      await using agent = await world.startReady([blackhole]);
+      await agent.stop('SIGKILL');
+      const move = (podCIDR: string) =>
+        world.api.nodes.update('n1', (node) => {
+          node.spec = { podCIDR, podCIDRs: [podCIDR] };
+        });
+      // Somebody else's address, too, which an earlier run could have left.
+      must(['ip', 'addr', 'add', '10.244.77.0/32', 'dev', 'flannel.1']);
+      const mac = /link\/ether (\S+)/.exec(must(['ip', 'link', 'show', 'flannel.1']))?.[1] ?? '';
+      const clean = (of: string, olds: readonly string[]) => {
+        const text = [
+          must(['ip', 'addr', 'show', 'dev', 'flannel.1']),
+          must(['ip', 'route']),
+          must(['nft', 'list', 'ruleset']),
+          world.subnetEnv(),
+        ].join('\n');
+        for (const old of olds) expect(text).not.toContain(old);
+        expect(text).toContain(`inet ${of}.0/32`);
+        expect(text).toContain(`blackhole ${of}.0/24`);
+        expect(text).toContain(`FLANNEL_SUBNET=${of}.1/24`);
+        expect(text).toContain('10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink');
+        expect(text).toContain(mac);
+      };
+      move('10.244.8.0/24');
+      await using next = await world.startReady([blackhole]);
+      clean('10.244.8', ['10.244.1.', '10.244.77.']);
+      move('10.244.9.0/24');
+      await eventually(() => clean('10.244.9', ['10.244.1.', '10.244.8.']), 8000);
+      await eventually(async () => expect((await readyz()).status).toBe(200));
+      // Pods that are there have addresses of the old one: that is an error of the cluster, told once.
+      expect(next.count('ERROR')).toBe(1);
+      expect(next.log).toContain('the subnet of this node has changed');
+    });
+
     test('iptables to nftables and back: the rules of the other mode go', async () => {
       await using world = await AgentWorld.create({ netConf: IPTABLES });
       world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
@@ -183,7 +222,7 @@ describeInNetns(
       ]);
       await using agent = world.start();
       await eventually(() => expect(agent.log).toContain('the overlay device cannot be set up'));
-      expect(agent.log).toContain('Another device holds VNI 1');
+      expect(agent.log).toContain('Device other holds VNI 1');
       expect(world.annotation('n1', 'public-ip')).toBeUndefined();
       must(['ip', 'link', 'delete', 'other']);
       await eventually(async () => expect((await readyz()).status).toBe(200), 5000);
@@ -193,12 +232,12 @@ describeInNetns(
     test('a subnet file that cannot be written', async () => {
       await using world = await AgentWorld.create({ netConf: NFT });
       world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
-      // A folder in the file's place stops root, too.
-      must(['mkdir', '-p', world.subnetFile]);
+      // A folder in the file's place stops root, too, unless it is empty.
+      must(['mkdir', '-p', `${world.subnetFile}/full`]);
       await using agent = world.start();
       await eventually(async () => expect((await readyz()).text).toContain('subnet file: '));
       expect(agent.count('the subnet file cannot be written')).toBe(1);
-      must(['rmdir', world.subnetFile]);
+      must(['rm', '-r', world.subnetFile]);
       await eventually(async () => expect((await readyz()).status).toBe(200));
       expect(world.subnetEnv()).toContain('FLANNEL_SUBNET=10.244.1.1/24');
     });
