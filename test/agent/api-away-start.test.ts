@@ -68,6 +68,12 @@ describeInNetns(
       world.addPeer('n3', N3);
       await remember(world);
       expect(statSync(record(world)).mode & 0o777).toBe(0o600);
+      // Duplicate address detection and its notifications are over.
+      await eventually(() => {
+        const addresses = must(['ip', '-6', 'addr', 'show', 'dev', 'flannel.1']);
+        expect(addresses).toContain('fe80::');
+        expect(addresses).not.toContain('tentative');
+      });
       const sound = overlayState(['flannel.1']);
       const env0 = world.subnetEnv();
       const annotations = world.api.nodes.get('n1')?.metadata.annotations;

@@ -87,7 +87,8 @@ describeInNetns(
       expect(counts['watch nodes'] ?? 0).toBeLessThanOrEqual(12);
       expect(counts['list nodes'] ?? 0).toBe(0);
       await follows(world);
-      expect(agent.count('cannot be followed')).toBe(1);
+      // Each of the two or three ways in which it fails is said once a minute.
+      expect(agent.count('cannot be followed')).toBeLessThanOrEqual(3);
     });
 
     test('packets vanish: not ready, nothing moves; then the connection goes on', async () => {

@@ -18,14 +18,16 @@ export interface RetryContext {
 
 /** How often an unchanged complaint is repeated, ms. */
 const REPEAT = 60_000;
+/** How many different complaints are remembered: a connection that comes and goes fails in two or three ways. */
+const KINDS = 8;
 /** Longest wait that a server's Retry-After is granted, ms. */
 const LONGEST_WAIT = 300_000;
 
-/** A condition that lasts: logged when it begins, when it changes and once a minute at most, and when it ends. */
+/** A condition that lasts: logged when it begins and when it changes, the same words once a minute at most, and when it ends. */
 export class Complaint {
   readonly #context: RetryContext;
-  #text: string | undefined;
-  #at = 0;
+  /** What was logged, and when; the latest last. */
+  readonly #logged = new Map<string, number>();
   /** It was logged, and its end was not. */
   #open = false;
 
@@ -46,9 +48,11 @@ export class Complaint {
     this.#context.onWait?.(why === undefined ? what : `${what}: ${why}`, error);
     const text = JSON.stringify([what, fields]);
     const now = this.#context.clock.monotonic();
-    if (text === this.#text && now - this.#at < REPEAT) return;
-    this.#text = text;
-    this.#at = now;
+    if (now - (this.#logged.get(text) ?? Number.NEGATIVE_INFINITY) < REPEAT) return;
+    this.#logged.delete(text);
+    this.#logged.set(text, now);
+    const [oldest] = this.#logged.keys();
+    if (this.#logged.size > KINDS && oldest !== undefined) this.#logged.delete(oldest);
     this.#open = true;
     this.#context.log.warn(what, fields);
   }
