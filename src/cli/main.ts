@@ -7,9 +7,12 @@ usage: flannelctl <command> [arguments]
   lab [command]   a whole cluster network on this machine: nodes, pods, overlay ("flannelctl lab help")
   docker-opts     options that put Docker's bridge into this node's subnet ("flannelctl docker-opts --help")
   install-cni     put the CNI plugins and the conflist on this host
+  cleanup         remove what Flannel made on this node, and nothing else
   version         print the version
   help            print this text
 `;
+
+const say = (line: string): void => void writeSync(1, `${line}\n`);
 
 /** `flannelctl`: the program for people. Returns the exit code. */
 export async function cliMain(args: readonly string[]): Promise<number> {
@@ -20,9 +23,10 @@ export async function cliMain(args: readonly string[]): Promise<number> {
     case 'docker-opts':
       return (await import('./docker/main.ts')).dockerOptsMain(rest, process.env);
     case 'install-cni': {
-      const say = (line: string) => void writeSync(1, `${line}\n`);
       return (await import('./install/main.ts')).installMain(rest, { source: process.execPath, say });
     }
+    case 'cleanup':
+      return (await import('./cleanup/main.ts')).cleanupMain(rest, say);
     case 'version': {
       const { VERSION } = await import('#base/version.ts');
       writeSync(1, `flannelctl v${VERSION}\n`);

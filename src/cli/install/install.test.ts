@@ -107,7 +107,7 @@ describe('what cannot be installed leaves the host without a conflist', () => {
     ['{"name":"a","plugins":[]}', 'has no list of plugins'],
   ])('conflist %s', async (text, why) => {
     writeFileSync(at('list.json'), text);
-    expect(install()).rejects.toThrow(why);
+    expect(await install().catch(String)).toContain(why);
     expect(() => readdirSync(at('host'))).toThrow('ENOENT');
   });
 
@@ -119,7 +119,7 @@ describe('what cannot be installed leaves the host without a conflist', () => {
 
   test('a folder that is a file', async () => {
     writeFileSync(at('host'), '');
-    expect(install()).rejects.toThrow('ENOTDIR');
+    expect(await install().catch(String)).toContain('ENOTDIR');
     chmodSync(at('host'), 0o644);
   });
 });

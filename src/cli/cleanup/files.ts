@@ -1,0 +1,88 @@
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasErrno } from '#base/errors.ts';
+import { parseRecord, PLUGINS } from '../install/decide.ts';
+import { digestOf, readText } from '../install/place.ts';
+import { CONFLIST, RECORD } from '../install/main.ts';
+import type { Removal } from './remove.ts';
+
+export interface FileCleanup {
+  /** `/opt/cni/bin`. */
+  readonly binDir: string;
+  /** `/etc/cni/net.d`. */
+  readonly confDir: string;
+  /** `/run/flannel`. */
+  readonly runDir: string;
+  /** `/var/lib/cni`. */
+  readonly cniDir: string;
+}
+
+/** Files of ours that are there. The conflist comes first: no pod is to start while the rest goes. */
+export async function fileRemovals(folders: FileCleanup): Promise<Removal[]> {
+  const { confDir, runDir, cniDir, binDir } = folders;
+  const conflist = join(confDir, CONFLIST);
+  const network = networkOf(conflist);
+  const paths = [
+    ...(network === undefined ? [] : [conflist]),
+    runDir,
+    join(cniDir, 'flannel'),
+    // Reservations of our network only; others have folders of their own.
+    ...(network === undefined ? [] : [join(cniDir, 'networks', network)]),
+    ...(await ourPrograms(binDir)),
+  ];
+  return paths
+    .filter((path) => existsSync(path))
+    .map((path) => ({ what: path, remove: () => rmSync(path, { recursive: true, force: true }) }));
+}
+
+/** The network's name in the conflist; undefined when there is none, or none of flannel's. */
+function networkOf(path: string): string | undefined {
+  try {
+    const list = JSON.parse(readFileSync(path, 'utf8')) as { name?: unknown; plugins?: unknown };
+    const plugins = Array.isArray(list.plugins) ? (list.plugins as { type?: unknown }[]) : [];
+    const ours = plugins.some((plugin) => plugin?.type === 'flannel');
+    const { name } = list;
+    return ours && typeof name === 'string' && /^[A-Za-z0-9][\w.-]*$/.test(name) ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Programs that `install-cni` wrote down and nobody has replaced since, and the record itself. */
+async function ourPrograms(folder: string): Promise<string[]> {
+  const record = parseRecord(readText(join(folder, RECORD)) ?? '');
+  if (record === undefined) return [];
+  const paths: string[] = [];
+  for (const plugin of PLUGINS) {
+    const path = join(folder, plugin);
+    if (record.files[plugin] !== undefined && (await digestOf(path)) === record.files[plugin])
+      paths.push(path);
+  }
+  return [...paths, join(folder, RECORD)];
+}
+
+/** Process id of an agent that works on this network namespace, in a container or not. */
+export function runningAgent(proc = '/proc'): number | undefined {
+  return readdirSync(proc)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .find((pid) => pid !== process.pid && isFlanneld(pid, proc) && sameNetwork(pid, proc));
+}
+
+function isFlanneld(pid: number, proc: string): boolean {
+  try {
+    const [first = ''] = readFileSync(`${proc}/${pid}/cmdline`, 'utf8').split('\0');
+    return first.slice(first.lastIndexOf('/') + 1) === 'flanneld';
+  } catch {
+    return false;
+  }
+}
+
+/** An agent of another network namespace (a lab) is none of our business. */
+function sameNetwork(pid: number, proc: string): boolean {
+  try {
+    return readlinkSync(`${proc}/${pid}/ns/net`) === readlinkSync(`${proc}/self/ns/net`);
+  } catch (error) {
+    return !hasErrno(error, 'ENOENT');
+  }
+}

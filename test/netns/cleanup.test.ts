@@ -1,0 +1,95 @@
+import { expect, test } from 'bun:test';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cleanupMain } from '#cli/cleanup/main.ts';
+import { installMain } from '#cli/install/main.ts';
+import { FLANNEL_CONFLIST } from '#lab/cni/conflist.ts';
+import { AgentWorld, N2 } from '../support/agent-world.ts';
+import { golden } from '../support/golden.ts';
+import { describeInNetns, must } from '../support/netns.ts';
+
+const CONFIG = golden('vxlan-direct-routing/net-conf.json');
+
+/** Everything that could be damaged. */
+const kernel = () =>
+  [
+    ['ip', '-d', 'link'],
+    ['ip', '-4', 'addr'],
+    ['ip', 'route'],
+    ['nft', 'list', 'ruleset'],
+  ].map((argv) =>
+    must(argv)
+      .replaceAll(/counter packets \d+ bytes \d+/g, 'counter')
+      .replaceAll(/valid_lft \w+/g, ''),
+  );
+
+function foreign(): void {
+  must(['ip', 'link', 'add', 'vxlan9', 'type', 'vxlan', 'id', '9', 'dstport', '4789', 'dev', 'eth0']);
+  must(['ip', 'link', 'add', 'br-other', 'type', 'bridge']);
+  must(['ip', 'route', 'add', '10.99.0.0/16', 'via', '192.168.50.77']);
+  must(['nft', 'add', 'table', 'ip', 'docker']);
+  must(['iptables', '-t', 'nat', '-A', 'POSTROUTING', '-s', '10.9.0.0/16', '-j', 'MASQUERADE']);
+  must(['iptables', '-A', 'FORWARD', '-s', '10.0.0.0/8', '-j', 'ACCEPT']);
+}
+
+describeInNetns(import.meta.path, 'flannelctl cleanup', () => {
+  test('removes what Flannel made and nothing else', async () => {
+    await using world = await AgentWorld.create({ netConf: CONFIG });
+    foreign();
+    const before = kernel();
+    const host = join(world.folder, 'host');
+    const at = (...parts: readonly string[]) => join(host, ...parts);
+    for (const folder of ['net.d', 'cni/flannel', 'cni/networks/cbr0', 'cni/networks/other', 'bin'])
+      mkdirSync(at(folder), { recursive: true });
+    writeFileSync(at('program'), 'ours');
+    writeFileSync(at('bin/bridge'), "somebody's");
+    writeFileSync(at('conflist'), JSON.stringify(FLANNEL_CONFLIST));
+    writeFileSync(at('net.d/05-other.conflist'), '{}');
+    writeFileSync(at('cni/networks/cbr0/10.244.1.2'), 'x');
+    const folders = ['--bin-dir', at('bin'), '--conf-dir', at('net.d')];
+    await installMain([...folders, '--conf-file', at('conflist')], { source: at('program'), say: () => {} });
+    const args = [...folders, '--cni-dir', at('cni'), '--run-dir', join(world.folder, 'run')];
+    const lines: string[] = [];
+    const cleanup = (...more: readonly string[]) =>
+      cleanupMain([...args, ...more], (line) => void lines.push(line.replaceAll(world.folder, '')));
+
+    world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+    // One peer behind a route of its own (DirectRouting), one behind the tunnel.
+    world.addPeer('n2', N2);
+    world.addPeer('n3', { podCidrs: ['10.244.3.0/24'], publicIp: '10.9.9.9', mac: 'ba:35:f7:c1:34:9b' });
+    {
+      await using agent = await world.startReady(['--ip-blackhole-route']);
+      expect(must(['ip', 'route'])).toContain('10.244.2.0/24 via 192.168.50.12 dev eth0');
+      expect(must(['ip', 'route'])).toContain('blackhole 10.244.1.0/24');
+      await agent.stop('SIGTERM');
+      const running = Bun.spawn(['sleep', '60'], { argv0: '/opt/bin/flanneld' });
+      expect(await cleanup().catch(String)).toContain(`flanneld runs (process ${running.pid})`);
+      running.kill();
+      await running.exited;
+    }
+    must(['ip', 'link', 'add', 'cni0', 'type', 'bridge']);
+    must(['ip', 'link', 'add', 'pod', 'type', 'veth', 'peer', 'name', 'podpeer']);
+    must(['ip', 'link', 'set', 'pod', 'master', 'cni0']);
+    expect(await cleanup().catch(String)).toContain('1 pods are on cni0');
+    must(['ip', 'link', 'del', 'pod']);
+
+    const full = kernel();
+    expect(await cleanup('--dry-run')).toBe(0);
+    expect(kernel()).toEqual(full);
+    expect(existsSync(at('net.d/10-flannel.conflist'))).toBe(true);
+    expect(lines.splice(0).join('\n')).toContain('would remove link cni0');
+
+    expect(await cleanup()).toBe(0);
+    expect(kernel()).toEqual(before);
+    expect(readdirSync(at('bin'))).toEqual(['bridge']);
+    expect(readFileSync(at('bin/bridge'), 'utf8')).toBe("somebody's");
+    expect(readdirSync(at('net.d'))).toEqual(['05-other.conflist']);
+    expect(readdirSync(at('cni/networks'))).toEqual(['other']);
+    expect(existsSync(join(world.folder, 'run'))).toBe(false);
+    expect(lines.splice(0).join('\n')).toContain('removed /host/net.d/10-flannel.conflist');
+
+    expect(await cleanup()).toBe(0);
+    expect(lines.splice(0)).toEqual([]);
+    expect(kernel()).toEqual(before);
+  });
+});
