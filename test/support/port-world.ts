@@ -45,6 +45,11 @@ export class PortWorld implements AsyncDisposable {
     this.outside = new PortPeer(this.#outside.name);
   }
 
+  /** Path of the namespace outside. */
+  get outsideNetns(): string {
+    return this.#outside.path;
+  }
+
   async pod(name: string): Promise<Pod> {
     const netns = NamedNetns.create('pmap');
     const result = await addPod('flannel', {
