@@ -1,7 +1,9 @@
+import type { Reservation } from '#ipam/store.ts';
 import type { Ip } from '#net/ip.ts';
 import { executePlugin } from './delegate.ts';
 import {
   hostLocalAdd,
+  hostLocalDead,
   hostLocalDel,
   hostLocalGc,
   hostLocalPlugin,
@@ -19,6 +21,8 @@ export interface Ipam {
   del(call: Invocation): readonly Ip[];
   check(call: Invocation): Promise<void>;
   gc(call: Invocation): void;
+  /** What GC is going to free; empty when only the IPAM plugin knows. */
+  dead(call: Invocation): readonly Reservation[];
   status(call: Invocation): void;
 }
 
@@ -27,6 +31,7 @@ const hostLocal: Ipam = {
   del: hostLocalDel,
   check: async (call) => hostLocalPlugin.check(call),
   gc: hostLocalGc,
+  dead: hostLocalDead,
   status: hostLocalStatus,
 };
 
@@ -40,6 +45,7 @@ function foreign(type: string): Ipam {
     },
     check: async (call) => run(call),
     gc: run,
+    dead: () => [],
     status: run,
   };
 }

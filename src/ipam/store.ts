@@ -29,6 +29,12 @@ export interface Attachment {
   readonly ifName: string;
 }
 
+/** An address and the container that it is for. */
+export interface Reservation {
+  readonly ip: Ip;
+  readonly containerId: string;
+}
+
 /** A reservation whose container is certainly gone. */
 export interface Leftover {
   readonly ip: Ip;
@@ -119,13 +125,29 @@ export class Store implements Disposable {
 
   /** Frees what `holder` has, old files without an interface included; returns the addresses. */
   release(holder: Attachment): Ip[] {
-    return this.#releaseWhere((entry) => holds(entry, holder));
+    const freed: Ip[] = [];
+    for (const [name, entry] of this.holders()) {
+      if (!holds(entry, holder)) continue;
+      const ip = Ip.parse(name);
+      this.free(ip);
+      freed.push(ip);
+    }
+    return freed;
+  }
+
+  /** The reservations that nobody in `valid` holds. */
+  heldExcept(valid: readonly Attachment[]): readonly Reservation[] {
+    const known = new Set(valid.flatMap((entry) => [entry.containerId, textOf(entry)]));
+    return [...this.holders()].flatMap(([name, holder]) =>
+      known.has(textOf(holder)) ? [] : [{ ip: Ip.parse(name), containerId: holder.containerId }],
+    );
   }
 
   /** Frees all that nobody in `valid` holds; returns the addresses. */
   releaseExcept(valid: readonly Attachment[]): Ip[] {
-    const known = new Set(valid.flatMap((entry) => [entry.containerId, textOf(entry)]));
-    return this.#releaseWhere((entry) => !known.has(textOf(entry)));
+    const freed = this.heldExcept(valid).map(({ ip }) => ip);
+    for (const ip of freed) this.free(ip);
+    return freed;
   }
 
   /** True when the reservation was made in an earlier boot, whose containers are all gone. */
@@ -223,17 +245,6 @@ export class Store implements Disposable {
       makeDirectories(`${this.#dir}/${BOOT_DIR}`, 0o700);
       writeText(path, text, { mode: 0o600 });
     }
-  }
-
-  #releaseWhere(matches: (holder: Holder) => boolean): Ip[] {
-    const freed: Ip[] = [];
-    for (const [name, holder] of this.holders()) {
-      if (!matches(holder)) continue;
-      const ip = Ip.parse(name);
-      this.free(ip);
-      freed.push(ip);
-    }
-    return freed;
   }
 }
 

@@ -86,6 +86,12 @@ export function delegateType(delegate: JsonObject): string {
   return typeof delegate['type'] === 'string' ? delegate['type'] : 'bridge';
 }
 
+/** The type of a delegate configuration's IPAM plugin. */
+export function ipamType(delegate: JsonObject): string {
+  const type = objectField(delegate, 'ipam')?.['type'];
+  return typeof type === 'string' ? type : 'host-local';
+}
+
 /** True for a stored configuration that DEL can work with. */
 export function isDelegateConfig(value: unknown): value is JsonObject {
   if (!isObject(value) || !isType(value['type']) || typeof value['name'] !== 'string') return false;

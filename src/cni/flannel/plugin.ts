@@ -4,7 +4,8 @@ import { executePlugin } from '../delegate.ts';
 import { field, type JsonObject } from '../json.ts';
 import { readNetConf, validAttachments, type Invocation, type Plugin } from '../plugin.ts';
 import { EMPTY_RESULT, type CniResult } from '../result.ts';
-import { delegateConfig, delegateType, parseFlannel, type FlannelConfig } from './config.ts';
+import { ipamOf } from '../ipam.ts';
+import { delegateConfig, delegateType, ipamType, parseFlannel, type FlannelConfig } from './config.ts';
 import {
   addPortMappings,
   checkPortMappings,
@@ -110,8 +111,9 @@ async function gc(call: Invocation): Promise<void> {
   const config = parseFlannel(call.conf);
   const valid = new Set(validAttachments(call.conf).map(({ containerId }) => containerId));
   const raw = { ...rebuild(call, config), ...attachmentsOf(call) };
-  await collectPortMappings(call);
-  await delegateOf(delegateType(raw)).gc(delegateCall(call, raw));
+  const inner = delegateCall(call, raw);
+  await collectPortMappings(call, ipamOf(ipamType(raw)).dead(inner));
+  await delegateOf(delegateType(raw)).gc(inner);
   collectScratch(config.dataDir, call.conf.name, valid);
 }
 

@@ -1,3 +1,4 @@
+import type { Reservation } from '#ipam/store.ts';
 import { arrayField, objectField, type JsonObject } from '../json.ts';
 import { readNetConf, requirePrevResult, type Invocation } from '../plugin.ts';
 import type { CniResult } from '../result.ts';
@@ -34,9 +35,10 @@ export async function checkPortMappings(call: Invocation, kept: JsonObject): Pro
   await checkPorts(portmapCall(call, raw), requirePrevResult(call.conf));
 }
 
-export async function collectPortMappings(call: Invocation): Promise<void> {
-  const { portmapPlugin } = await import('../portmap/plugin.ts');
-  await portmapPlugin.gc(call);
+/** GC; `dead`: what containers of the network hold that the runtime does not know. */
+export async function collectPortMappings(call: Invocation, dead: readonly Reservation[]): Promise<void> {
+  const { collectPorts } = await import('../portmap/plugin.ts');
+  await collectPorts(call, dead);
 }
 
 /** The keys of `portmap` (`backend`, `snat` …) stand in an object of that name. */

@@ -1,6 +1,6 @@
 import { ACCESS, isAccessible, parentOf, readText } from '#ffi/file-system.ts';
 import { netnsOrigin } from '#ipam/origin.ts';
-import { holds, Store } from '#ipam/store.ts';
+import { holds, Store, type Reservation } from '#ipam/store.ts';
 import type { Ip } from '#net/ip.ts';
 import { CniError, CODE } from '../error.ts';
 import { validAttachments, type Invocation, type Plugin } from '../plugin.ts';
@@ -70,6 +70,12 @@ function check(call: Invocation): void {
     `host-local: Failed to find address added by container ${call.args.containerId} on ${call.args.ifName}`,
     { details: `no file in ${config.storeDir} holds it` },
   );
+}
+
+/** What GC is going to free. */
+export function hostLocalDead(call: Invocation): readonly Reservation[] {
+  using store = Store.openExisting(storeDirOf(call.conf), call.host.bootId());
+  return store?.heldExcept(validAttachments(call.conf)) ?? [];
 }
 
 /** Frees everything that no attachment in the runtime's list holds. */

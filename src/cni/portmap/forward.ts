@@ -7,7 +7,7 @@ import { openNetfilter } from '../netfilter.ts';
 import type { Host } from '../plugin.ts';
 import type { PortmapBackend } from './config.ts';
 import { flushStale } from './flush.ts';
-import { targetsOf, type Forwarding, type Owner } from './forwarding.ts';
+import { targetsOf, type Collection, type Forwarding, type Owner } from './forwarding.ts';
 import { IptablesPortmap } from './iptables.ts';
 import { addByNftables, checkByNftables, collectByNftables, removeByNftables } from './nftables.ts';
 import { routeOf } from './route.ts';
@@ -88,12 +88,9 @@ export async function checkForwarding(forwarding: Forwarding, host: Host): Promi
 }
 
 /** GC: removes the rules of the network's containers that are not in `valid`. */
-export async function collectForwarding(
-  network: string,
-  valid: ReadonlySet<string>,
-  host: Host,
-): Promise<void> {
+export async function collectForwarding(collection: Collection, host: Host): Promise<void> {
   const { connection, nft, iptables } = openBackends(host);
-  const lost = [...collectByNftables(nft, network, valid), ...(await iptables.collect(network, valid))];
+  const { network, valid } = collection;
+  const lost = [...collectByNftables(nft, collection), ...(await iptables.collect(network, valid))];
   flushStale({ lost }, connection, host);
 }

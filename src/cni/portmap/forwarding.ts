@@ -17,6 +17,21 @@ export interface Forwarding {
 /** One container of one network. */
 export type Owner = Pick<Forwarding, 'network' | 'containerId'>;
 
+/** A container and an address that it has. */
+export interface Target {
+  readonly containerId: string;
+  readonly ip: Ip;
+}
+
+/** What GC is told of a network. */
+export interface Collection {
+  readonly network: string;
+  /** IDs of the containers that the runtime knows. */
+  readonly valid: ReadonlySet<string>;
+  /** Of other containers, with addresses that are the network's. */
+  readonly dead: readonly Target[];
+}
+
 /** A rule that sent packets to `target` and is gone. */
 export interface LostMapping {
   readonly protocol: PortProtocol;

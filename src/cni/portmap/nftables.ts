@@ -4,11 +4,11 @@ import { withoutNfTables } from '#nftables/attempt.ts';
 import type { Change } from '#nftables/change.ts';
 import { sameRule } from '#nftables/compare.ts';
 import type { Nftables, PlacedRule } from '#nftables/connection.ts';
-import type { RuleHead, Table, TableKey } from '#nftables/objects.ts';
+import type { Rule, RuleHead, Table, TableKey } from '#nftables/objects.ts';
 import { CniError, CODE } from '../error.ts';
 import { inTurn, withNftLock } from '../nft-lock.ts';
 import { mappingsFor, placeKey, placeOf, targetsOf } from './forwarding.ts';
-import type { Forwarding, LostMapping, Owner } from './forwarding.ts';
+import type { Collection, Forwarding, LostMapping, Owner } from './forwarding.ts';
 import {
   commentOf,
   CONTAINER_CHAINS,
@@ -71,15 +71,24 @@ export function removeByNftables(nft: Nftables, owner: Owner): readonly LostMapp
   return removeWhere(nft, ({ comment }) => comment === own);
 }
 
-/** Removes the network's rules whose container is not in `valid`. Rules that do not say their network stay. */
+/**
+ * Removes the network's rules whose container is not in `valid`. The Go plugin's do not say their network: of those go
+ * the ones that name a dead container and lead to an address that it holds in this network.
+ */
 export function collectByNftables(
   nft: Nftables,
-  network: string,
-  valid: ReadonlySet<string>,
+  { network, valid, dead }: Collection,
 ): readonly LostMapping[] {
   const own = tagOf(network);
   const comments = new Set([...valid].map((containerId) => commentOf({ containerId })));
-  return removeWhere(nft, ({ tag, comment }) => tag === own && !comments.has(comment ?? ''));
+  const held = new Set(dead.map((target) => `${commentOf(target)} ${target.ip}`));
+  const named = new Set(dead.map(commentOf));
+  return removeWhere(
+    nft,
+    ({ tag, comment = '' }) =>
+      tag === undefined ? named.has(comment) : tag === own && !comments.has(comment),
+    (rule) => rule.tag !== undefined || held.has(`${rule.comment} ${meaningOf(rule).target}`),
+  );
 }
 
 /** Throws CniError 999 when a rule is missing. */
@@ -120,14 +129,18 @@ function removal(rules: readonly PlacedRule[], table: TableKey): Plan {
   return { changes, lost };
 }
 
-function removeWhere(nft: Nftables, wanted: (head: RuleHead) => boolean): readonly LostMapping[] {
+function removeWhere(
+  nft: Nftables,
+  wanted: (head: RuleHead) => boolean,
+  confirmed: (rule: Rule) => boolean = () => true,
+): readonly LostMapping[] {
   const containers: readonly string[] = CONTAINER_CHAINS;
   return applied(nft, () =>
     FAMILIES.map((family) => {
       const table = tableOf(family);
       const isWanted = (head: RuleHead) => containers.includes(head.chain) && wanted(head);
       return removal(
-        withoutNfTables([], () => nft.rules(table, isWanted)),
+        withoutNfTables([], () => nft.rules(table, isWanted)).filter(({ rule }) => confirmed(rule)),
         table,
       );
     }),

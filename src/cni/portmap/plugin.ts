@@ -9,7 +9,7 @@ import {
 } from '../plugin.ts';
 import type { CniResult } from '../result.ts';
 import { parsePortmap, type PortmapConfig } from './config.ts';
-import type { Forwarding } from './forwarding.ts';
+import type { Forwarding, Target } from './forwarding.ts';
 
 /** The addresses inside the container: those on an interface with a sandbox, or on no interface in particular. */
 function containerAddresses({ ips, interfaces }: CniResult): readonly Cidr[] {
@@ -54,10 +54,14 @@ async function del(call: Invocation): Promise<void> {
   await removeForwarding({ network: call.conf.name, containerId: call.args.containerId }, call.host);
 }
 
-async function gc(call: Invocation): Promise<void> {
+/**
+ * GC. `dead`: addresses of the network that are held by containers which the runtime does not know: by them rules are told
+ * that do not say their network.
+ */
+export async function collectPorts(call: Invocation, dead: readonly Target[]): Promise<void> {
   const valid = new Set(validAttachments(call.conf).map(({ containerId }) => containerId));
   const { collectForwarding } = await import('./forward.ts');
-  await collectForwarding(call.conf.name, valid, call.host);
+  await collectForwarding({ network: call.conf.name, valid, dead }, call.host);
 }
 
 /** Ports of the node that lead to a pod. */
@@ -65,6 +69,6 @@ export const portmapPlugin: Plugin = {
   add,
   del,
   check: async (call) => checkPorts(call, requirePrevResult(call.conf)),
-  gc,
+  gc: (call) => collectPorts(call, []),
   status: (call) => void parsePortmap(call.conf),
 };
