@@ -7,6 +7,9 @@ import { isObject, parseConflist, pluginConfiguration, type CniObject, type Conf
 
 const NET_D = '/etc/cni/net.d';
 const CNI_BIN = '/opt/cni/bin';
+const LOOPBACK = { cniVersion: '0.3.1', name: 'cni-loopback', type: 'loopback' };
+/** The longest that one plugin may take, ms. */
+const LIMIT_MS = 30_000;
 
 /** The container runtime's part of CNI on one node, with the plugins in its `/opt/cni/bin`. */
 export class CniRuntime {
@@ -29,24 +32,34 @@ export class CniRuntime {
     return parseConflist(`${NET_D}/${file}`, readFileSync(`${folder}/${file}`, 'utf8'));
   }
 
-  /** ADD of `loopback`, then of every plugin of the list, each with the result of the one before. Returns the last. */
-  async add(pod: Attachment): Promise<CniObject> {
-    const loopback = { cniVersion: '0.3.1', name: 'cni-loopback', type: 'loopback' };
-    await this.#call({ ...pod, ifname: 'lo' }, 'ADD', loopback);
+  /**
+   * ADD of `loopback`, then of every plugin of the list, each with the result of the one before. Returns the last. With
+   * `killAfter` (ms) whatever plugin then runs is killed, as at a crash of the machine or of the runtime.
+   */
+  async add(pod: Attachment, killAfter = Number.POSITIVE_INFINITY): Promise<CniObject> {
+    const deadline = performance.now() + killAfter;
+    await this.#call({ ...pod, ifname: 'lo', deadline }, 'ADD', LOOPBACK);
     const conflist = this.conflist();
     let result: CniObject | undefined;
     for (const index of conflist.plugins.keys()) {
       const config = pluginConfiguration({ conflist, index, prevResult: result, capabilityArgs: {} });
-      result = await this.#call({ ...pod, ifname: 'eth0' }, 'ADD', config);
+      result = await this.#call({ ...pod, ifname: 'eth0', deadline }, 'ADD', config);
     }
     return result ?? {};
   }
 
-  async #call(
-    pod: Attachment & { readonly ifname: string },
-    command: string,
-    config: object,
-  ): Promise<CniObject> {
+  /** DEL of every plugin of the list from the last to the first, then of `loopback`. `killAfter` as for `add`. */
+  async del(pod: Attachment, killAfter = Number.POSITIVE_INFINITY): Promise<void> {
+    const deadline = performance.now() + killAfter;
+    const conflist = this.conflist();
+    for (const index of [...conflist.plugins.keys()].toReversed()) {
+      const config = pluginConfiguration({ conflist, index, prevResult: undefined, capabilityArgs: {} });
+      await this.#call({ ...pod, ifname: 'eth0', deadline }, 'DEL', config);
+    }
+    await this.#call({ ...pod, ifname: 'lo', deadline }, 'DEL', LOOPBACK);
+  }
+
+  async #call(pod: Call, command: string, config: object): Promise<CniObject> {
     const type = String((config as CniObject)['type']);
     const env = {
       ...this.#env,
@@ -59,7 +72,8 @@ export class CniRuntime {
     };
     const place = { kind: 'node', name: this.#node.name, node: this.#node } as const;
     const argv = enterArgv(place, [`${CNI_BIN}/${type}`]);
-    const { code, stdout, stderr } = await run(argv, { env, input: JSON.stringify(config) });
+    const timeoutMs = Math.min(LIMIT_MS, Math.max(1, pod.deadline - performance.now()));
+    const { code, stdout, stderr } = await run(argv, { env, input: JSON.stringify(config), timeoutMs });
     if (code === 0) return parseResult(type, stdout);
     throw new FlannelError(
       'kernel',
@@ -72,6 +86,12 @@ export class CniRuntime {
 export interface Attachment {
   readonly name: string;
   readonly containerId: string;
+}
+
+interface Call extends Attachment {
+  readonly ifname: string;
+  /** `performance.now()` at which the plugin is killed. */
+  readonly deadline: number;
 }
 
 function parseResult(type: string, stdout: string): CniObject {

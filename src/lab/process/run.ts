@@ -2,9 +2,12 @@ import { dirname, join } from 'node:path';
 import { FlannelError } from '#base/errors.ts';
 import { MARK_VARIABLE } from '../state/paths.ts';
 
-/** The compiled programs: the folder of the running executable. */
+/** Environment variable with the folder of the compiled programs, for a lab that runs from its sources. */
+export const PROGRAMS_VARIABLE = 'FLANNEL_LAB_PROGRAMS';
+
+/** The compiled programs: the folder of the running executable, unless the environment names another. */
 export function programFolder(): string {
-  return dirname(process.execPath);
+  return process.env[PROGRAMS_VARIABLE] ?? dirname(process.execPath);
 }
 
 export function program(name: string): string {

@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { agentArgv } from '#lab/serve/agent.ts';
+import { startHeld } from '#lab/serve/child.ts';
+import { enterArgv } from '#lab/process/places.ts';
+import type { NodeState } from '#lab/state/state.ts';
+
+export interface AgentParts {
+  /** Where it runs. */
+  readonly node: NodeState;
+  readonly apiUrl: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly logFile: string;
+  /** Told when it ends without having been asked to. */
+  readonly onDeath: (words: string) => void;
+}
+
+/** What an agent holds at one moment. */
+export interface Holding {
+  readonly pid: number;
+  /** Resident set and the anonymous part of it, bytes. */
+  readonly rss: number;
+  readonly anonymous: number;
+  readonly descriptors: number;
+}
+
+/** The flanneld of one node. */
+export class Agent {
+  readonly #parts: AgentParts;
+  #process: Bun.Subprocess | undefined;
+  #asked = false;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { node, apiUrl, env, logFile } = this.#parts;
+    const argv = enterArgv({ kind: 'node', name: node.name, node }, agentArgv(apiUrl));
+    this.#asked = false;
+    const started = startHeld(argv, { env: { ...env, NODE_NAME: node.name }, log: logFile });
+    this.#process = started;
+    void started.exited.then(() => {
+      if (this.#asked || this.#process !== started) return;
+      const how = started.signalCode ?? `exit code ${started.exitCode}`;
+      this.#parts.onDeath(`flanneld of ${node.name} ended by itself (${how})`);
+    });
+  }
+
+  /** Sends the signal, waits for the end and returns the exit code, null after a signal. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+    const running = this.#process;
+    if (running === undefined) return null;
+    this.#asked = true;
+    running.kill(signal);
+    await running.exited;
+    return running.exitCode;
+  }
+
+  /** SIGSTOP: it is there and does nothing. */
+  freeze(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
+  /** Undefined while there is none. */
+  holding(): Holding | undefined {
+    const pid = this.#process?.pid;
+    if (pid === undefined || this.#process?.exitCode !== null) return undefined;
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+      const kib = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0);
+      return {
+        pid,
+        rss: kib('VmRSS') * 1024,
+        anonymous: kib('RssAnon') * 1024,
+        descriptors: readdirSync(`/proc/${pid}/fd`).length,
+      };
+    } catch {
+      // It has just ended.
+      return undefined;
+    }
+  }
+
+  /** The last lines that it wrote. */
+  logTail(lines: number): string[] {
+    try {
+      return readFileSync(this.#parts.logFile, 'utf8').trimEnd().split('\n').slice(-lines);
+    } catch {
+      return [];
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import { ConfigError } from '#base/errors.ts';
+import { nearest } from '#subnet/nearest.ts';
+import type { Cluster } from './cluster.ts';
+import type { Attempt, FaultKind } from './fault.ts';
+import { AGENT_FAULTS } from './faults/agent.ts';
+import { API_FAULTS } from './faults/api.ts';
+import { EXTERNAL_FAULTS } from './faults/external.ts';
+import { KERNEL_FAULTS } from './faults/kernel.ts';
+import { LIFECYCLE_FAULTS } from './faults/lifecycle.ts';
+import { PAPER_FAULTS } from './faults/paper.ts';
+import { POD_FAULTS } from './faults/pods.ts';
+import type { SoakNode } from './node.ts';
+import type { Random } from './random.ts';
+
+/** All kinds of faults. */
+export const FAULT_KINDS: readonly FaultKind[] = [
+  ...KERNEL_FAULTS,
+  ...AGENT_FAULTS,
+  ...API_FAULTS,
+  ...PAPER_FAULTS,
+  ...LIFECYCLE_FAULTS,
+  ...EXTERNAL_FAULTS,
+  ...POD_FAULTS,
+];
+
+/** The kinds of these names. Throws ConfigError for one that does not exist. */
+export function kindsNamed(names: readonly string[] | undefined): readonly FaultKind[] {
+  if (names === undefined) return FAULT_KINDS;
+  const all = FAULT_KINDS.map(({ name }) => name);
+  for (const name of names) {
+    if (all.includes(name)) continue;
+    const near = nearest(name, all);
+    const hint = near === undefined ? '' : `; did you mean ${near}?`;
+    throw new ConfigError('--faults', `there is no fault ${JSON.stringify(name)}${hint}`);
+  }
+  return FAULT_KINDS.filter(({ name }) => names.includes(name));
+}
+
+/** A fault that is about to happen. */
+export interface DrawnFault {
+  readonly kind: FaultKind;
+  readonly node: SoakNode;
+  readonly attempt: Attempt;
+}
+
+/** Where it happens, in words. */
+export function placeOf({ kind, node }: DrawnFault): string {
+  return kind.on === 'api' ? 'API server' : node.name;
+}
+
+/**
+ * What happens next: mostly one fault, now and then two or three at once, each on another node. The agent of the last node
+ * is never ended: it has to show that it does not grow.
+ */
+export function drawRound(cluster: Cluster, random: Random, kinds: readonly FaultKind[]): DrawnFault[] {
+  const at = random.next();
+  const count = at < 0.7 ? 1 : at < 0.9 ? 2 : 3;
+  const nodes = random.shuffled(cluster.nodes).slice(0, count);
+  const drawn: DrawnFault[] = [];
+  for (const node of nodes) {
+    const possible = kinds.filter(
+      (kind) =>
+        (kind.endsAgent !== true || node !== cluster.nodes.at(-1)) &&
+        (kind.on !== 'api' || drawn.every((other) => other.kind.on !== 'api')),
+    );
+    const kind = weighted(possible, random);
+    if (kind !== undefined) drawn.push({ kind, node, attempt: kind.draw({ cluster, random, node }) });
+  }
+  return drawn;
+}
+
+function weighted(kinds: readonly FaultKind[], random: Random): FaultKind | undefined {
+  const weight = (kind: FaultKind) => kind.weight ?? 1;
+  let left = random.next() * kinds.reduce((sum, kind) => sum + weight(kind), 0);
+  return kinds.find((kind) => (left -= weight(kind)) < 0);
+}
