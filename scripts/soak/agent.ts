@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { agentArgv } from '#lab/serve/agent.ts';
 import { startHeld } from '#lab/serve/child.ts';
 import { enterArgv } from '#lab/process/places.ts';
@@ -20,7 +20,10 @@ export interface Holding {
   /** Resident set and the anonymous part of it, bytes. */
   readonly rss: number;
   readonly anonymous: number;
+  /** Open files and sockets without the connections by TCP. */
   readonly descriptors: number;
+  /** Connections to the API server, and from those who ask for its health. */
+  readonly connections: number;
 }
 
 /** The flanneld of one node. */
@@ -76,7 +79,7 @@ export class Agent {
         pid,
         rss: kib('VmRSS') * 1024,
         anonymous: kib('RssAnon') * 1024,
-        descriptors: readdirSync(`/proc/${pid}/fd`).length,
+        ...descriptorsOf(pid),
       };
     } catch {
       // It has just ended.
@@ -91,5 +94,26 @@ export class Agent {
     } catch {
       return [];
     }
+  }
+}
+
+/** TCP connections come and go with requests, listeners stay. */
+function descriptorsOf(pid: number): { descriptors: number; connections: number } {
+  const tables = ['tcp', 'tcp6'].map((table) => readFileSync(`/proc/${pid}/net/${table}`, 'latin1'));
+  const lines = tables.flatMap((text) => text.trimEnd().split('\n').slice(1));
+  // Columns of /proc/net/tcp: 3 is the state (0A: listening), 9 the inode (`net/ipv4/tcp_ipv4.c`, get_tcp4_sock).
+  const columns = lines.map((line) => line.trim().split(/\s+/)).filter((column) => column[3] !== '0A');
+  const inodes = new Set(columns.map((column) => `socket:[${column[9]}]`));
+  const targets = readdirSync(`/proc/${pid}/fd`).map((fd) => targetOf(pid, fd));
+  const connections = targets.filter((target) => inodes.has(target)).length;
+  return { descriptors: targets.length - connections, connections };
+}
+
+function targetOf(pid: number, fd: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    // Closed between the look at the folder and this one.
+    return '';
   }
 }

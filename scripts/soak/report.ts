@@ -13,6 +13,9 @@ const MIB = 1024 * 1024;
  */
 const TOLERANCE = 6 * MIB;
 
+/** A watch, a write, a question for its health, and as many that an idle client keeps for later. */
+const MOST_CONNECTIONS = 6;
+
 /** One line about the last seconds. */
 export function progressLine(stage: Stage, rounds: readonly RoundRecord[]): string {
   const last = rounds.at(-1);
@@ -90,6 +93,7 @@ function agentTable(samples: ReadonlyMap<string, readonly Sample[]>, soak: numbe
     right('RSS MiB'),
     right('descriptors'),
     right('then'),
+    right('connections'),
   ];
   const rows = [...samples]
     .toSorted(([a], [b]) => a.localeCompare(b))
@@ -97,7 +101,7 @@ function agentTable(samples: ReadonlyMap<string, readonly Sample[]>, soak: numbe
       const trend = trendOf(list, soak);
       const processes = new Set(list.map(({ pid }) => pid)).size;
       const rss = mib(list.at(-1)?.rss ?? 0);
-      if (trend === undefined) return [node, String(processes), '', '', '', '', rss, '', ''];
+      if (trend === undefined) return [node, String(processes), '', '', '', '', rss, '', '', ''];
       return [
         node,
         String(processes),
@@ -108,6 +112,7 @@ function agentTable(samples: ReadonlyMap<string, readonly Sample[]>, soak: numbe
         rss,
         String(trend.firstDescriptors),
         String(trend.lastDescriptors),
+        String(trend.connections),
       ];
     });
   return table(columns, rows);
@@ -118,13 +123,16 @@ export function growthOf(samples: ReadonlyMap<string, readonly Sample[]>, soak: 
   return [...samples].flatMap(([node, list]) => {
     const trend = trendOf(list, soak);
     if (trend === undefined) return [];
-    const { first, last, firstDescriptors, lastDescriptors } = trend;
+    const { first, last, firstDescriptors, lastDescriptors, connections } = trend;
     return [
       ...(last > first + TOLERANCE
         ? [`the agent of ${node} grew from ${mib(first)} to ${mib(last)} MiB of anonymous memory`]
         : []),
       ...(lastDescriptors > firstDescriptors
         ? [`the agent of ${node} holds ${lastDescriptors} descriptors, ${firstDescriptors} before`]
+        : []),
+      ...(connections > MOST_CONNECTIONS
+        ? [`the agent of ${node} holds ${connections} connections, more than ${MOST_CONNECTIONS}`]
         : []),
     ];
   });

@@ -7,6 +7,7 @@ export interface Sample {
   readonly rss: number;
   readonly anonymous: number;
   readonly descriptors: number;
+  readonly connections: number;
   /** Taken when everything was as planned and nothing was under way. */
   readonly quiet: boolean;
 }
@@ -21,6 +22,8 @@ export interface Trend {
   /** Descriptors: medians of the quiet samples in the same thirds. */
   readonly firstDescriptors: number;
   readonly lastDescriptors: number;
+  /** The most TCP connections at a quiet moment. */
+  readonly connections: number;
   /** Anonymous memory, bytes per minute by least squares. */
   readonly slope: number;
 }
@@ -49,6 +52,7 @@ export function trendOf(samples: readonly Sample[], soak: number): Trend | undef
     last: median(late.map(({ anonymous }) => anonymous)),
     firstDescriptors: descriptors(early),
     lastDescriptors: descriptors(late),
+    connections: Math.max(0, ...warm.filter(({ quiet }) => quiet).map((sample) => sample.connections)),
     slope: slopeOf(warm) * 60,
   };
 }

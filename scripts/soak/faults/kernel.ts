@@ -67,7 +67,7 @@ const linkFaults: readonly FaultKind[] = [
   {
     name: 'link-mtu',
     on: 'node',
-    draw: (draw) => harmless(draw, `ip link set ${device(draw).name} mtu ${draw.random.between(1280, 1400)}`),
+    draw: (draw) => harmless(draw, `ip link set ${device(draw).name} mtu ${draw.random.between(1280, 1340)}`),
   },
   {
     name: 'link-replaced',
