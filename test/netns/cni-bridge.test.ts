@@ -121,6 +121,24 @@ describeInNetns(
       expect(own()).toEqual(['10.244.5.1']);
     });
 
+    test('an old IPv6 gateway address goes from an empty bridge too; what an operator has added stays', async () => {
+      using node = new NodeFiles();
+      using a = NamedNetns.create('cni');
+      const own = () =>
+        addresses(undefined, 'cni0')
+          .filter(({ family, scope }) => family === 'inet6' && scope === 'global')
+          .map(({ local }) => local)
+          .toSorted();
+      const pod = { containerId: 'a', netns: a.path, config: node.flannelConfig() };
+      node.writeSubnetEnv({ subnet6: '2001:cafe:42:1::1/64' });
+      await addPod('flannel', pod);
+      exec(['ip', 'address', 'add', 'fd77::5/64', 'dev', 'cni0', 'nodad']);
+      await must('flannel', { ...pod, command: 'DEL' });
+      node.writeSubnetEnv({ subnet6: '2001:cafe:42:9::1/64' });
+      await addPod('flannel', pod);
+      expect(own()).toEqual(['2001:cafe:42:9::1', 'fd77::5']);
+    });
+
     test('MAC, port isolation, promiscuous mode, layer 2 only, interface left down', async () => {
       using node = new NodeFiles();
       using pod = NamedNetns.create('cni');

@@ -99,8 +99,8 @@ export class NodeFiles implements Disposable {
   }
 
   /** What the agent writes; IPv6 too when `dual`. */
-  writeSubnetEnv({ dual = true, subnet = '10.244.1.1/24' } = {}): void {
-    const v6 = 'FLANNEL_IPV6_NETWORK=2001:cafe:42::/56\nFLANNEL_IPV6_SUBNET=2001:cafe:42:1::1/64\n';
+  writeSubnetEnv({ dual = true, subnet = '10.244.1.1/24', subnet6 = '2001:cafe:42:1::1/64' } = {}): void {
+    const v6 = `FLANNEL_IPV6_NETWORK=2001:cafe:42::/56\nFLANNEL_IPV6_SUBNET=${subnet6}\n`;
     writeFileSync(
       this.subnetFile,
       `FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=${subnet}\n${dual ? v6 : ''}FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n`,

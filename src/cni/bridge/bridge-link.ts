@@ -103,7 +103,7 @@ export function ensureGateway(
     .addresses({ link: link.index, family: gateway.family })
     .filter(({ cidr }) => !cidr.ip.isLinkLocal());
   if (present.some(({ cidr }) => cidr.equals(gateway))) return;
-  const others = present.filter(({ cidr }) => gateway.family === 'ipv4' || cidr.overlaps(gateway));
+  const others = present.filter(({ cidr }) => gateway.family === 'ipv4' || isRival(cidr, gateway));
   if (others.length > 0) {
     const ports = config.forceAddress ? [] : podPorts(client, bridge, link);
     if (ports.length === 0) for (const { cidr } of others) client.deleteAddress({ link: link.index, cidr });
@@ -121,6 +121,16 @@ export function ensureGateway(
   } catch (error) {
     if (!isExists(error)) throw error;
   }
+}
+
+/**
+ * A bridge may have several IPv6 addresses. One goes when it overlaps the gateway's network, or when it can only have been
+ * a gateway itself: the first address of another network as large as this one. Its route would draw in the packets to
+ * whatever node has that network now.
+ */
+function isRival(cidr: Cidr, gateway: Cidr): boolean {
+  if (cidr.overlaps(gateway)) return true;
+  return cidr.length === gateway.length && cidr.ip.equals(cidr.first().add(1));
 }
 
 /** The ports of the bridge but the one that leads to the gateway's own interface. */
