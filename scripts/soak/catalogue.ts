@@ -64,7 +64,8 @@ export function drawRound(cluster: Cluster, random: Random, kinds: readonly Faul
         (kind.on !== 'api' || drawn.every((other) => other.kind.on !== 'api')),
     );
     const kind = weighted(possible, random);
-    if (kind !== undefined) drawn.push({ kind, node, attempt: kind.draw({ cluster, random, node }) });
+    if (kind !== undefined)
+      drawn.push({ kind, node, attempt: kind.draw({ cluster, random, node, alone: count === 1 }) });
   }
   return drawn;
 }

@@ -22,6 +22,8 @@ export interface Draw {
   readonly random: Random;
   /** Where it happens. */
   readonly node: SoakNode;
+  /** Nothing else happens at the same time: what a fault changes must be there. */
+  readonly alone: boolean;
 }
 
 /** A kind of fault. */

@@ -12,6 +12,8 @@ export interface SoakOptions {
   readonly traffic: 'nftables' | 'iptables';
   /** Freezes one agent, to see that the soak notices. */
   readonly sabotage: boolean;
+  /** Leaves everything as it is after a failure, until it is stopped. */
+  readonly hold: boolean;
   readonly help: boolean;
 }
 
@@ -28,6 +30,7 @@ as planned, and no agent holds more memory or descriptors than at the beginning.
   --backend vxlan          the only one
   --families ipv4|dual     default ipv4
   --traffic nftables|iptables  default nftables
+  --hold                   after a failure all stays as it is, to be looked at, until Ctrl-C
   --sabotage               freezes an agent: the soak must then fail
 `;
 
@@ -40,6 +43,7 @@ const SPEC = {
   families: { type: 'string', default: 'ipv4' },
   traffic: { type: 'string', default: 'nftables' },
   sabotage: { type: 'boolean', default: false },
+  hold: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -56,6 +60,7 @@ export function parseSoakArguments(args: readonly string[], freshSeed: number): 
     families: choice('--families', values.families, ['ipv4', 'dual'] as const),
     traffic: choice('--traffic', values.traffic, ['nftables', 'iptables'] as const),
     sabotage: values.sabotage,
+    hold: values.hold,
     help: values.help,
   };
 }

@@ -48,6 +48,7 @@ export async function runSoak(parts: SoakParts): Promise<number> {
     return found.length === 0 ? 0 : 1;
   } catch (error) {
     tellFailure(error, { ...parts, cluster });
+    if (options.hold && cluster !== undefined) await hold(cluster, screen);
     return 1;
   }
 }
@@ -112,6 +113,13 @@ async function finish({ cluster, checker, rounds }: Running): Promise<void> {
     });
   await systemClock.sleep(JUDGED_AFTER);
   rounds.judge();
+}
+
+/** Never returns: Ctrl-C ends it. */
+async function hold(cluster: Cluster, screen: Screen): Promise<never> {
+  screen.line('everything stays until Ctrl-C; to look at a node:');
+  for (const { name, pid } of cluster.nodes) screen.line(`  ${name}: nsenter -t ${pid} --net --mount`);
+  return new Promise<never>(() => {});
 }
 
 function tellFailure(

@@ -81,9 +81,8 @@ function podLines(node: SoakNode): string[] {
   ];
 }
 
-/** The MAC in `backend-data` of a Node, undefined when there is no Node or its annotation does not say one. */
-export function vtepMacOf(node: KubeObject | undefined, family: Family): string | undefined {
-  if (node === undefined) return undefined;
+/** The MAC in `backend-data`, undefined when the annotation does not say one. */
+function vtepMacOf(node: KubeObject, family: Family): string | undefined {
   try {
     const data = JSON.parse(annotation(node, DATA[family]) ?? 'null') as { VtepMAC?: unknown } | null;
     return typeof data?.VtepMAC === 'string' ? data.VtepMAC : undefined;

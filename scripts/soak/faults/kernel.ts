@@ -3,19 +3,21 @@ import type { Family } from '#net/family.ts';
 import { Mac } from '#net/mac.ts';
 import { KERNEL_BOUND, podsOf, type Attempt, type Draw, type FaultKind } from '../fault.ts';
 import { flag, type SoakNode } from '../node.ts';
-import { VTEP, vtepMacOf } from '../wanted.ts';
+import { VTEP } from '../wanted.ts';
 
 /** Commands on the node that cost packets between pods until they are undone. */
-function commands({ node }: Draw, ...list: readonly string[]): Attempt {
+function commands({ node, alone }: Draw, ...list: readonly string[]): Attempt {
   return {
     what: list.join('; '),
     hurts: podsOf(node),
     bound: KERNEL_BOUND,
     run: async () => {
-      const [first, ...rest] = list;
-      if (first !== undefined) await node.run(...first.split(' '));
-      // The agent may have been faster: what it has put back already cannot be made, what it has removed not be deleted.
-      for (const command of rest) await node.run(...command.split(' ')).catch(() => {});
+      for (const [at, command] of list.entries()) {
+        // The agent may have been faster: what it has put back already cannot be made, what it has removed not be deleted.
+        await node.run(...command.split(' ')).catch((error: unknown) => {
+          if (alone && at === 0) throw error;
+        });
+      }
     },
   };
 }
@@ -38,6 +40,12 @@ function somePeers({ cluster, random, node }: Draw): SoakNode[] {
 
 function gateway(peer: SoakNode, family: Family): string {
   return Cidr.parse(peer.podCidr(family)).first().toString();
+}
+
+/** The MAC that `node` has for a peer's gateway; undefined while it knows no such peer. */
+function liveMac(node: SoakNode, peer: SoakNode, family: Family): string | undefined {
+  const neighbours = node.rtnetlink.neighbours({ family });
+  return neighbours.find(({ ip }) => ip.toString() === gateway(peer, family))?.mac?.toString();
 }
 
 /** What a fault does is only said when it runs: the MAC of a peer stands in its Node. */
@@ -127,8 +135,7 @@ const entryFaults: readonly FaultKind[] = [
       const what = `bridge fdb del ... dev ${name} (${peers.map((peer) => peer.name).join(', ')})`;
       return late(draw, what, () =>
         peers.map((peer) => {
-          const mac = vtepMacOf(draw.cluster.api.nodes.get(peer.name), family);
-          return `bridge fdb del ${mac} dev ${name} dst ${peer.address(family)}`;
+          return `bridge fdb del ${liveMac(draw.node, peer, family)} dev ${name} dst ${peer.address(family)}`;
         }),
       );
     },
@@ -152,8 +159,9 @@ const entryFaults: readonly FaultKind[] = [
           return commands(draw, `ip ${flag(family)} route replace ${peer.podCidr(family)} dev eth0`);
         default:
           return late(draw, `bridge fdb replace ... dst (nobody) dev ${name} (${peer.name})`, () => {
-            const mac = vtepMacOf(draw.cluster.api.nodes.get(peer.name), family);
-            return [`bridge fdb replace ${mac} dst ${NOBODY[family]} dev ${name}`];
+            return [
+              `bridge fdb replace ${liveMac(draw.node, peer, family)} dst ${NOBODY[family]} dev ${name}`,
+            ];
           });
       }
     },
