@@ -38,7 +38,10 @@ export class Agent {
 
   start(): void {
     const { node, apiUrl, env, logFile } = this.#parts;
-    const argv = enterArgv({ kind: 'node', name: node.name, node }, agentArgv(apiUrl));
+    const argv = enterArgv(
+      { kind: 'node', name: node.name, node },
+      agentArgv(['--kube-subnet-mgr', `--kube-api-url=${apiUrl}`]),
+    );
     this.#asked = false;
     const started = startHeld(argv, { env: { ...env, NODE_NAME: node.name }, log: logFile });
     this.#process = started;

@@ -24,7 +24,7 @@ export interface AgentOptions {
 }
 
 /** The argv of flanneld as Flannel's manifest has it, but for the flags that name its store. */
-function agentArgv(flags: readonly string[]): string[] {
+export function agentArgv(flags: readonly string[]): string[] {
   return [program('flanneld'), '--ip-masq', ...flags, `--healthz-port=${HEALTH_PORT}`];
 }
 
