@@ -7,6 +7,8 @@ export interface AgentStart {
   readonly env?: Readonly<Record<string, string>>;
   /** Put before the command, e.g. `setpriv ...`. */
   readonly prefix?: readonly string[];
+  /** In place of the program from its sources. */
+  readonly command?: readonly string[];
 }
 
 /** A running flanneld: the program itself, from its sources, as a process of its own. */
@@ -15,9 +17,9 @@ export class AgentProcess implements AsyncDisposable {
   #log = '';
   readonly #reading: Promise<void>;
 
-  constructor({ args, env = {}, prefix = [] }: AgentStart) {
+  constructor({ args, env = {}, prefix = [], command = [process.execPath, ENTRY] }: AgentStart) {
     const { PATH = '' } = process.env;
-    this.#child = Bun.spawn([...prefix, process.execPath, ENTRY, ...args], {
+    this.#child = Bun.spawn([...prefix, ...command, ...args], {
       env: { PATH, ...env },
       stdin: 'ignore',
       stdout: 'pipe',
