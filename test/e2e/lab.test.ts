@@ -174,6 +174,39 @@ describe('two labs', () => {
   });
 });
 
+describe('other backends', () => {
+  for (const backend of ['host-gw', 'vxlan-direct']) {
+    test(`${backend}: without wrapping, by routes that come back`, () => {
+      const up = lab(
+        'up',
+        '--name',
+        OTHER,
+        '--nodes',
+        '2',
+        '--pods',
+        '1',
+        '--nftables',
+        '--backend',
+        backend,
+      );
+      expect(up.code).toBe(0);
+      const verified = lab('verify', '--name', OTHER);
+      expect(verified.out).toContain("n2-a saw n1 as 192.168.50.11 (from the node's own address)");
+      expect(verified.code).toBe(0);
+      const { out, code } = lab('walk', '--name', OTHER, 'n1-a', 'n2-a');
+      expect(out).toContain('n1-a → n2-a: another node, by a route to it');
+      expect(out).toContain('node route 10.244.2.0/24 via 192.168.50.12 dev eth0');
+      expect(out).not.toContain('VXLAN');
+      expect(code).toBe(0);
+      for (const fault of ['route', 'api']) expect(lab('break', fault, '--name', OTHER).code).toBe(0);
+      expect(lab('status', '--name', OTHER).out).toMatch(/^n1 .* 1 +\d+ +0$/m);
+      if (backend === 'host-gw')
+        expect(lab('break', 'link', '--name', OTHER).err).toContain('no VXLAN device to break');
+      expect(lab('down', '--name', OTHER).code).toBe(0);
+    });
+  }
+});
+
 describe('down', () => {
   test('leaves nothing behind', () => {
     const namespaces = ownNamespaces(NAME);

@@ -6,6 +6,7 @@ import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import type { FaultName } from '../command/options.ts';
 import { enterArgv, openNetns } from '../process/places.ts';
+import { peerRoutes } from '../process/peer-routes.ts';
 import { runOrThrow } from '../process/run.ts';
 import { vtepAddress } from '../state/address-plan.ts';
 import type { NodeState } from '../state/state.ts';
@@ -26,9 +27,12 @@ export async function breakKernel(fault: KernelFault, target: FaultTarget): Prom
   if (fault === 'rules') return breakRules(target);
   using netns = openNetns(placeOf(target.node));
   using net = Rtnetlink.openIn(netns);
+  if (fault === 'route') return breakRoute(net, target.peer);
   const vtep = net.links().find((link) => link.kind?.type === 'vxlan');
   if (vtep === undefined)
-    throw new FlannelError('operator', `${target.node.name} has no VXLAN device to break`);
+    throw new FlannelError('operator', `${target.node.name} has no VXLAN device to break`, {
+      cure: 'With host-gw break one of: route, rules, agent, api',
+    });
   return breakDevice(fault, { net, vtep, peer: target.peer });
 }
 
@@ -42,22 +46,13 @@ interface Device {
   readonly peer: NodeState;
 }
 
-function breakDevice(fault: Exclude<KernelFault, 'rules'>, { net, vtep, peer }: Device): string {
+function breakDevice(fault: Exclude<KernelFault, 'rules' | 'route'>, { net, vtep, peer }: Device): string {
   const { index: link, name } = vtep;
   const remote = vtepAddress(peer.podCidr);
   switch (fault) {
     case 'link':
       net.deleteLink(link);
       return `ip link delete ${name}`;
-    case 'route': {
-      const { dst, gateway } = found(
-        net.routes({ family: 'ipv4', link }).find((route) => route.gateway?.toString() === remote),
-        'route',
-      );
-      if (dst === undefined) throw new FlannelError('operator', `${name} carries a default route`);
-      net.deleteRoute({ dst, gateway, link, onlink: true });
-      return `ip route delete ${dst} dev ${name}`;
-    }
     case 'neighbour': {
       const { ip } = found(
         net.neighbours({ family: 'ipv4', link }).find((neighbour) => neighbour.ip.toString() === remote),
@@ -87,9 +82,19 @@ function breakDevice(fault: Exclude<KernelFault, 'rules'>, { net, vtep, peer }: 
   }
 }
 
+function breakRoute(net: Rtnetlink, peer: NodeState): string {
+  const { dst, gateway, link, onlink } = found(
+    peerRoutes(net).find((route) => route.dst?.toString() === peer.podCidr),
+    'route',
+  );
+  if (dst === undefined || link === undefined) throw new FlannelError('bug', 'a route without an end');
+  net.deleteRoute({ dst, gateway, link, onlink });
+  return `ip route delete ${dst} dev ${net.link(link)?.name}`;
+}
+
 function found<T>(item: T | undefined, what: string): T {
   if (item !== undefined) return item;
-  throw new FlannelError('operator', `the VXLAN device has no ${what} to break`, {
+  throw new FlannelError('operator', `there is no ${what} to break`, {
     cure: 'Run `flannelctl lab verify`',
   });
 }

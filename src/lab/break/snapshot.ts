@@ -5,6 +5,7 @@ import { ruleText } from '#nftables/text.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import { enterArgv, openNetns, type Place } from '../process/places.ts';
+import { peerRoutes } from '../process/peer-routes.ts';
 import { runOrThrow } from '../process/run.ts';
 
 /** What the agent of a node has written into its kernel, one line per object, in a form that compares. */
@@ -16,7 +17,7 @@ export interface SnapshotOptions {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Reads the VXLAN device, its address, routes, neighbours and FDB, and flannel's traffic rules. */
+/** Reads the VXLAN device, its address, neighbours and FDB, the routes to other nodes' pods, and flannel's traffic rules. */
 export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> {
   return [...overlayLines(options.place), ...(await ruleLines(options))];
 }
@@ -30,10 +31,14 @@ export function missingFrom(before: Snapshot, now: Snapshot): string[] {
 function overlayLines(place: Place): string[] {
   using netns = openNetns(place);
   using net = Rtnetlink.openIn(netns);
-  return net
-    .links()
-    .filter((link) => link.kind?.type === 'vxlan')
-    .flatMap((link) => deviceLines(net, link));
+  const links = net.links();
+  const name = (index: number | undefined) => links.find((link) => link.index === index)?.name;
+  const devices = links.filter((link) => link.kind?.type === 'vxlan');
+  const routes = peerRoutes(net).map(
+    ({ dst, gateway, link, onlink }) =>
+      `route ${dst} via ${gateway} dev ${name(link)}${onlink ? ' onlink' : ''}`,
+  );
+  return [...devices.flatMap((link) => deviceLines(net, link)), ...routes];
 }
 
 function deviceLines(net: Rtnetlink, link: Link): string[] {
@@ -44,10 +49,6 @@ function deviceLines(net: Rtnetlink, link: Link): string[] {
   return [
     `link ${name} ${mac} mtu ${mtu} ${state} vxlan id ${kind.vni} local ${kind.local} dstport ${kind.port}`,
     ...net.addresses(filter).map(({ cidr }) => `address ${cidr} dev ${name}`),
-    ...net
-      .routes(filter)
-      .filter(({ gateway }) => gateway !== undefined)
-      .map(({ dst, gateway, onlink }) => `route ${dst} via ${gateway} dev ${name}${onlink ? ' onlink' : ''}`),
     ...net.neighbours(filter).map(({ ip, mac }) => `neighbour ${ip} lladdr ${mac} dev ${name}`),
     ...net.fdb({ link: index }).map(({ mac, dst }) => `fdb ${mac} dst ${dst} dev ${name}`),
   ];

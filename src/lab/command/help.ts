@@ -1,4 +1,4 @@
-import { FAULTS } from './options.ts';
+import { BACKENDS, FAULTS } from './options.ts';
 
 export const HELP = `flannelctl lab - a cluster network on this machine, in namespaces of its own
 
@@ -8,7 +8,7 @@ usage: flannelctl lab [command] [flags]          (npm run lab -- [command] [flag
   up                      nodes, the overlay between them, pods, an outside world; leaves them running
       --nodes <1..50>       default 3
       --pods <1..20>        pods per node, default 2
-      --backend <type>      vxlan
+      --backend <type>      ${BACKENDS.join(', ')}
       --manager <kube|etcd> where the agents get their subnets: a stand-in for the Kubernetes API, or a real etcd
       --nftables            traffic rules in nftables (default: iptables where it is installed)
       --iptables            traffic rules in iptables

@@ -68,6 +68,8 @@ describe('parseLabArguments', () => {
     expect(failure('up', '--nodes').message).toContain('needs a value');
     expect(failure('up', '--name', '../etc').message).toContain('is not a lab name');
     expect(failure('up', '--backend', 'carrier-pigeon').message).toContain('no backend');
+    for (const backend of ['vxlan', 'vxlan-direct', 'host-gw'])
+      expect(parseLabArguments(['up', `--backend=${backend}`])).toMatchObject({ options: { backend } });
     expect(failure('up', '--iptables', '--nftables').message).toContain('not together');
     expect(failure('up', '--nftables=maybe').message).toContain('neither true nor false');
   });

@@ -1,8 +1,9 @@
 import { ConfigError } from '#base/errors.ts';
 import { nearest } from '#subnet/nearest.ts';
 
-/** Backends that the agent of this version brings along. */
-export const BACKENDS = ['vxlan'] as const;
+/** Backends that carry packets between the lab's nodes; `vxlan-direct` is vxlan with DirectRouting. */
+export const BACKENDS = ['vxlan', 'vxlan-direct', 'host-gw'] as const;
+export type LabBackend = (typeof BACKENDS)[number];
 /** Where agents get their subnets from. */
 export const MANAGERS = ['kube', 'etcd'] as const;
 export const FAULTS = [
@@ -25,7 +26,7 @@ export interface UpOptions {
   readonly name: string;
   readonly nodes: number;
   readonly pods: number;
-  readonly backend: (typeof BACKENDS)[number];
+  readonly backend: LabBackend;
   readonly manager: (typeof MANAGERS)[number];
   readonly traffic: TrafficChoice;
 }

@@ -3,6 +3,7 @@ import { openNetns } from '../process/places.ts';
 import type { Column } from '../report/table.ts';
 import type { Screen } from '../report/screen.ts';
 import { table } from '../report/table.ts';
+import { peerRoutes } from '../process/peer-routes.ts';
 import { leasedSubnet } from '../serve/readiness.ts';
 import type { NodeState } from '../state/state.ts';
 import { runningLab } from './running.ts';
@@ -39,7 +40,7 @@ function nodeRow(node: NodeState): string[] {
   using netns = openNetns({ kind: 'node', name: node.name, node });
   using net = Rtnetlink.openIn(netns);
   const vtep = net.links().find((link) => link.kind?.type === 'vxlan');
-  const peers = vtep === undefined ? 0 : net.fdb({ link: vtep.index }).length;
+  const peers = peerRoutes(net).length;
   const agent = node.agentPid === undefined ? '-' : String(node.agentPid);
   return [
     node.name,

@@ -78,7 +78,8 @@ export function netConf({ options, traffic }: LabState): string {
   const conf = {
     Network: POD_NETWORK,
     EnableNFTables: traffic === 'nftables',
-    Backend: { Type: options.backend },
+    Backend:
+      options.backend === 'vxlan-direct' ? { Type: 'vxlan', DirectRouting: true } : { Type: options.backend },
   };
   return `${JSON.stringify(conf, null, 2)}\n`;
 }

@@ -70,7 +70,7 @@ async function serve(options: ServeOptions, paths: LabPaths, parts: ServeParts):
   const { folder, log: logFile } = paths;
   const manager = await start({ netConf: netConf(initial), env, log: parts.log, logFile, folder });
   store.update({ storeUrl: manager.url });
-  startControl(paths.control, { manager, backend: options.options.backend });
+  startControl(paths.control, { manager, backend: options.options.backend.replace('-direct', '') });
   parts.step(manager.title);
   await buildCluster({ paths, store, manager, env, ...parts });
   store.update({ phase: 'ready' });

@@ -45,6 +45,8 @@ interface Cluster {
   readonly world: Place;
   /** The pod behind the service. */
   readonly endpoint: Pod;
+  /** Packets between nodes go through VXLAN; else they are routed as they are. */
+  readonly tunnel: boolean;
 }
 
 /** The checks of the Kubernetes network model for this lab: four requirements, four behaviours, and the way out. */
@@ -70,7 +72,8 @@ function clusterOf(state: LabState): Cluster | undefined {
   const pods = places.filter((place) => place.kind === 'pod');
   const world = places.find((place) => place.kind === 'world');
   const endpoint = pods.find((pod) => pod.node.name === nodes.at(-1)?.name);
-  return world === undefined || endpoint === undefined ? undefined : { nodes, pods, world, endpoint };
+  const tunnel = state.options.backend === 'vxlan';
+  return world === undefined || endpoint === undefined ? undefined : { nodes, pods, world, endpoint, tunnel };
 }
 
 interface Direct {
@@ -139,30 +142,42 @@ function nodeToItsPods({ nodes, pods }: Cluster): Check {
   return { part: 'requirement 2', title: 'node → its own pods', meaning: 'from cni0, no NAT', expectations };
 }
 
-function hostToRemotePods({ nodes, pods }: Cluster): Check {
+/** Without a tunnel the node's own address goes on the wire; rule 5 of flannel masquerades it to itself. */
+function hostToRemotePods({ nodes, pods, tunnel }: Cluster): Check {
   const expectations = pairs(nodes).flatMap(([from, b]) =>
-    firstPod(pods, b).flatMap((to) => both({ from, to, seen: vtepAddress(from.node.podCidr) })),
+    firstPod(pods, b).flatMap((to) =>
+      tunnel
+        ? both({ from, to, seen: vtepAddress(from.node.podCidr) })
+        : both({ from, to, seen: from.node.ip, untranslated: false }),
+    ),
   );
   return {
     part: 'requirement 3',
     title: 'host network → pods of other nodes',
-    meaning: 'from flannel.1, no NAT',
+    meaning: tunnel ? 'from flannel.1, no NAT' : "from the node's own address",
     expectations,
   };
 }
 
-/** By the node's overlay address nothing is translated; by its own address flannel's rule 4 holds, as for the world. */
-function remotePodsToHost({ nodes, pods }: Cluster): Check {
+/** Without a tunnel by TCP alone: an answer by UDP would come from the address of the interface that it leaves by. */
+function withinPodNetwork({ from, to }: { from: Pod; to: Node }, tunnel: boolean): Expectation[] {
+  const host = tunnel ? vtepAddress(to.node.podCidr) : bridgeAddress(to);
+  const ways = both({ from, to, seen: from.pod.ip, host });
+  return tunnel ? ways : ways.filter(({ request }) => request.proto === 'tcp');
+}
+
+/** By an address in the pod network nothing is translated; by its own address flannel's rule 4 holds, as for the world. */
+function remotePodsToHost({ nodes, pods, tunnel }: Cluster): Check {
   const expectations = pairs(nodes).flatMap(([a, to]) =>
     firstPod(pods, a).flatMap((from) => [
-      ...both({ from, to, seen: from.pod.ip, host: vtepAddress(to.node.podCidr) }),
+      ...withinPodNetwork({ from, to }, tunnel),
       ...both({ from, to, seen: from.node.ip, untranslated: false }),
     ]),
   );
   return {
     part: 'requirement 3',
     title: 'pod → host network of other nodes',
-    meaning: 'no NAT to its overlay address; masqueraded to its own, which lies outside the pod network',
+    meaning: `no NAT to ${tunnel ? 'its overlay address' : 'cni0'}; masqueraded to its own, which lies outside the pod network`,
     expectations,
   };
 }
@@ -175,11 +190,13 @@ function loopback({ pods }: Cluster): Check {
 }
 
 /** What the endpoint sees of a packet that `node` masquerades: its address on the way there. */
-function masqueradedBy(node: Node, endpoint: Pod): string {
-  return node.name === endpoint.node.name ? bridgeAddress(node) : vtepAddress(node.node.podCidr);
+function masqueradedBy(node: Node, { endpoint, tunnel }: Cluster): string {
+  if (node.name === endpoint.node.name) return bridgeAddress(node);
+  return tunnel ? vtepAddress(node.node.podCidr) : node.node.ip;
 }
 
-function clusterService({ nodes, pods, endpoint }: Cluster): Check {
+function clusterService(cluster: Cluster): Check {
+  const { nodes, pods, endpoint } = cluster;
   const ask = (from: Place, seen: string, untranslated: boolean): Expectation => ({
     from,
     to: 'service',
@@ -190,7 +207,7 @@ function clusterService({ nodes, pods, endpoint }: Cluster): Check {
   });
   const expectations = [
     ...pods.filter((pod) => pod !== endpoint).map((pod) => ask(pod, pod.pod.ip, true)),
-    ...nodes.map((node) => ask(node, masqueradedBy(node, endpoint), false)),
+    ...nodes.map((node) => ask(node, masqueradedBy(node, cluster), false)),
   ];
   return {
     part: 'behaviour 3',
@@ -200,12 +217,13 @@ function clusterService({ nodes, pods, endpoint }: Cluster): Check {
   };
 }
 
-function nodePort({ nodes, world, endpoint }: Cluster): Check {
+function nodePort(cluster: Cluster): Check {
+  const { nodes, world, endpoint } = cluster;
   const expectations = nodes.map((node): Expectation => ({
     from: world,
     to: `${node.name}:${NODE_PORT}`,
     server: endpoint.name,
-    seen: masqueradedBy(node, endpoint),
+    seen: masqueradedBy(node, cluster),
     untranslated: false,
     request: { proto: 'tcp', host: node.node.ip, port: NODE_PORT, bytes: SEGMENTS },
   }));

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import type { LabBackend } from '../command/options.ts';
 import type { ProbeResult } from '../probe/exchange.ts';
 import { planNode } from '../state/address-plan.ts';
 import type { LabState } from '../state/state.ts';
@@ -6,11 +7,11 @@ import { planChecks, type Expectation } from './checks.ts';
 import { judge } from './judge.ts';
 import { judgeRanges } from './ranges.ts';
 
-function labOf(nodes: number, pods: number): LabState {
+function labOf(nodes: number, pods: number, backend: LabBackend = 'vxlan'): LabState {
   const plans = Array.from({ length: nodes }, (_, at) => planNode(at + 1, pods));
   return {
     version: 1,
-    options: { name: 'lab', nodes, pods, backend: 'vxlan', manager: 'kube', traffic: 'nftables' },
+    options: { name: 'lab', nodes, pods, backend, manager: 'kube', traffic: 'nftables' },
     traffic: 'nftables',
     phase: 'ready',
     pid: 1,
@@ -64,6 +65,22 @@ describe('planChecks', () => {
     expect(seen('pod → outside world', 'n3-b', 'world')).toEqual(['192.168.50.13', '192.168.50.13']);
     expect(seen('outside world → node port', 'world', 'n1:30080')).toEqual(['10.244.1.0']);
     expect(seen('outside world → node port', 'world', 'n3:30080')).toEqual(['10.244.3.1']);
+  });
+
+  test('without a tunnel nodes are seen by their own addresses', () => {
+    for (const backend of ['host-gw', 'vxlan-direct'] as const) {
+      const of = (title: string) =>
+        planChecks(labOf(3, 2, backend)).find((check) => check.title === title)?.expectations ?? [];
+      const fromHost = of('host network → pods of other nodes').find(({ from }) => from.name === 'n1');
+      expect(fromHost).toMatchObject({ seen: '192.168.50.11', untranslated: false });
+      const port = of('outside world → node port').find(({ to }) => to === 'n1:30080');
+      expect(port?.seen).toBe('192.168.50.11');
+      const toHost = of('pod → host network of other nodes').filter(({ seen }) => seen === '10.244.1.2');
+      expect(toHost.map(({ request }) => `${request.proto} ${request.host}`)).toEqual([
+        'tcp 10.244.2.1',
+        'tcp 10.244.3.1',
+      ]);
+    }
   });
 
   test('one node and one pod leave out what cannot be asked', () => {

@@ -1,5 +1,6 @@
+import { Cidr } from '#net/cidr.ts';
 import { innermost, type Packet } from '../packet/decode.ts';
-import { VXLAN_PORT } from '../state/address-plan.ts';
+import { POD_NETWORK, VXLAN_PORT } from '../state/address-plan.ts';
 import { routeFor, routeText, type Facts } from './facts.ts';
 import type { Hop } from './hop.ts';
 
@@ -132,7 +133,7 @@ function explainUnderlay({ device, outgoing, packet, facts }: Hop): string {
   if (device.bridge !== undefined)
     return outgoing
       ? `the switch knows the port of ${packet.destination}`
-      : `the underlay switch: it sees ${packet.vxlan === undefined ? 'the node' : 'only the nodes'}, not the pods`;
+      : `the underlay switch: ${onTheWire(packet)}`;
   if (device.kind === 'bridge')
     return outgoing
       ? 'the router sends it back to the nodes'
@@ -140,4 +141,13 @@ function explainUnderlay({ device, outgoing, packet, facts }: Hop): string {
   const route = packet.ip === undefined ? undefined : routeFor(facts, packet.ip.destination);
   if (!outgoing) return 'the answer reaches the router';
   return route === undefined ? 'the router sends it out' : `router: ${routeText(facts, route)}`;
+}
+
+function onTheWire({ vxlan, ip }: Packet): string {
+  if (vxlan !== undefined) return 'it sees only the nodes, not the pods';
+  const pods = Cidr.parse(POD_NETWORK);
+  const bare = ip !== undefined && pods.contains(ip.source) && pods.contains(ip.destination);
+  return bare
+    ? "it sees the pods' addresses between the MACs of the nodes"
+    : 'it sees the node, not the pods';
 }

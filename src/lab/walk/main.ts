@@ -1,4 +1,5 @@
 import { FlannelError } from '#base/errors.ts';
+import type { LabBackend } from '../command/options.ts';
 import { runningLab } from '../command/running.ts';
 import { findPlace, placesOf, type Place } from '../process/places.ts';
 import { labEnvironment } from '../process/run.ts';
@@ -27,7 +28,7 @@ export async function walk(name: string, ends: Ends | undefined, screen: Screen)
       });
     if (start.name === end.name) throw new FlannelError('operator', 'a walk needs two different ends');
     if (at > 0) screen.line();
-    screen.line(screen.paint('bold', `${from} → ${to}: ${kindOfWay(start, end)}`));
+    screen.line(screen.paint('bold', `${from} → ${to}: ${kindOfWay(start, end, state.options.backend)}`));
     const recording = await record(state, { from: start, to: end, env });
     screen.lines(story(recording.journey, screen));
     const missing = missingPart(recording, { from: start, to: end });
@@ -48,9 +49,10 @@ export function typicalWalks(state: LabState): Ends[] {
   return ends.flatMap((to) => (to === undefined ? [] : [{ from: first.name, to }]));
 }
 
-function kindOfWay(from: Place & { kind: 'pod' }, to: Place): string {
+function kindOfWay(from: Place & { kind: 'pod' }, to: Place, backend: LabBackend): string {
   if (to.kind === 'pod' && to.node.name === from.node.name) return 'the same node, over the bridge cni0';
-  if (to.kind === 'pod') return 'another node, through the VXLAN overlay';
+  if (to.kind === 'pod')
+    return backend === 'vxlan' ? 'another node, through the VXLAN overlay' : 'another node, by a route to it';
   if (to.kind === 'world') return 'the outside world, masqueraded';
   return to.name === from.node.name
     ? "its own node's host network"

@@ -105,6 +105,16 @@ describe('explain', () => {
     );
   });
 
+  test('the switch sees of a packet what is on the wire', () => {
+    const place = { kind: 'underlay', name: 'underlay', pid: 1 } as const;
+    const port = { ...ETH0, name: 'n1', bridge: 'underlay' };
+    const seen = (packet: Hop['packet']) =>
+      explain(hop({ place, device: port, outgoing: false, packet }), undefined);
+    expect(seen(outer)).toContain('only the nodes, not the pods');
+    expect(seen(inner)).toContain("the pods' addresses between the MACs of the nodes");
+    expect(seen(decodePacket(frame('tcpSyn')))).toContain('it sees the node, not the pods');
+  });
+
   test('a source that changed on the way was masqueraded', () => {
     const before = hop({ device: CNI0, outgoing: false });
     const after = hop({ packet: decodePacket(frame('tcpSyn')) });
