@@ -1,18 +1,22 @@
-// `npm run build`: dist/bin/flannel and its hard links. One file; it dispatches on the name it is called by.
+// `npm run build [-- --arch <amd64|arm64>]`: dist/bin/flannel and its hard links, dist/bin-<arch> for another machine than this.
+// One file; it dispatches on the name it is called by.
 import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { bun, root } from './bun.mjs';
+import { ARCHITECTURES, binFolder, HOST_ARCH, targetArguments } from './target.mjs';
 
 const NAMES = ['flanneld', 'bridge', 'host-local', 'loopback', 'portmap', 'flannelctl'];
 
-/** True when dist/bin holds every name and nothing in the sources is newer. */
-export function upToDate() {
+/** True when the folder of the architecture holds every name and nothing in the sources is newer. */
+export function upToDate(arch = HOST_ARCH) {
   try {
-    const built = statSync(`${root}dist/bin/flannel`);
-    if (NAMES.some((name) => statSync(`${root}dist/bin/${name}`).ino !== built.ino)) return false;
+    const folder = binFolder(arch);
+    const built = statSync(`${folder}/flannel`);
+    if (NAMES.some((name) => statSync(`${folder}/${name}`).ino !== built.ino)) return false;
     const sources = readdirSync(`${root}src`, { recursive: true })
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
       .map((file) => `${root}src/${file}`);
-    const others = ['package-lock.json', 'scripts/build.mjs'].map((file) => root + file);
+    const others = ['package-lock.json', 'scripts/build.mjs', 'scripts/target.mjs'].map((file) => root + file);
     return [...sources, ...others].every((file) => statSync(file).mtimeMs < built.mtimeMs);
   } catch {
     return false;
@@ -20,9 +24,9 @@ export function upToDate() {
 }
 
 /** Builds; returns the exit code. `log` gets progress lines. */
-export function build(log = console.log) {
+export function build({ arch = HOST_ARCH, log = console.log } = {}) {
   const start = Date.now();
-  const out = `${root}dist/bin`;
+  const out = binFolder(arch);
   const staging = `${root}dist/.build-${process.pid}`;
   mkdirSync(staging, { recursive: true });
   try {
@@ -45,6 +49,7 @@ export function build(log = console.log) {
         // saves a sixth of its memory by it; main.ts sets the usual policy for the programs that compute for long.
         '--compile-jit-policy=100',
         '--compile-exec-argv=--disallow-code-generation-from-strings=strict --no-addons --no-ffi-cc',
+        ...targetArguments(arch),
         `--outfile=${staging}/flannel`,
         `${root}src/main.ts`,
       ],
@@ -56,7 +61,7 @@ export function build(log = console.log) {
     // Rename, never overwrite: a running program keeps its file.
     for (const name of ['flannel', ...NAMES]) renameSync(`${staging}/${name}`, `${out}/${name}`);
     const megabytes = (statSync(`${out}/flannel`).size / 1e6).toFixed(0);
-    log(`built dist/bin/{flannel,${NAMES.join(',')}} (${megabytes} MB, ${Date.now() - start} ms)`);
+    log(`built ${out.slice(root.length)}/{flannel,${NAMES.join(',')}} (${megabytes} MB, ${Date.now() - start} ms)`);
     return 0;
   } finally {
     rmSync(staging, { recursive: true, force: true });
@@ -64,6 +69,12 @@ export function build(log = console.log) {
 }
 
 if (process.argv[1]?.endsWith('build.mjs')) {
-  const { ensureModules } = await import('./ensure.mjs');
-  process.exitCode = ensureModules() ? build() : 1;
+  const { arch } = parseArgs({ options: { arch: { type: 'string', default: HOST_ARCH } } }).values;
+  if (ARCHITECTURES[arch] === undefined) {
+    console.error(`build: there is no ${arch}; --arch is one of ${Object.keys(ARCHITECTURES).join(', ')}`);
+    process.exitCode = 64;
+  } else {
+    const { ensureModules } = await import('./ensure.mjs');
+    process.exitCode = ensureModules() ? build({ arch }) : 1;
+  }
 }

@@ -85,8 +85,8 @@ function sameVersions(marker) {
   );
 }
 
-/** Builds dist/bin unless it is newer than the sources. */
-export async function ensureBuild() {
+/** Builds for this machine, or for another architecture, unless what is there is newer than the sources. */
+export async function ensureBuild(arch) {
   const { build, upToDate } = await import('./build.mjs');
-  return upToDate() || build() === 0;
+  return upToDate(arch) || build({ arch }) === 0;
 }
