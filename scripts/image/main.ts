@@ -1,0 +1,157 @@
+// Writes the image archive from built executables; `npm run image` (scripts/image.mjs) builds them and calls this.
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { VERSION } from '#base/version.ts';
+import { baseLayer } from './base.ts';
+import { debianPackages } from './debian.ts';
+import { FileTree } from './file-tree.ts';
+import { type ImageSpec, isoTime, layer, ociArchive, type Platform } from './oci.ts';
+import { must, sha256 } from './run.ts';
+import { billOfMaterials, type NpmPackage } from './sbom.ts';
+
+const root = new URL('../..', import.meta.url).pathname;
+
+/** Every name of the executable; the first is the file, the others are hard links to it. */
+const NAMES = ['flanneld', 'flannelctl', 'flannel', 'bridge', 'host-local', 'loopback', 'portmap'];
+
+/** The platform of an architecture, and the npm package with its Bun. */
+const PLATFORMS: Readonly<Record<string, { platform: Platform; bun: string }>> = {
+  amd64: { platform: { architecture: 'amd64', os: 'linux' }, bun: '@oven/bun-linux-x64' },
+  arm64: {
+    platform: { architecture: 'arm64', os: 'linux', variant: 'v8' },
+    bun: '@oven/bun-linux-aarch64',
+  },
+};
+
+interface Source {
+  readonly time: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The commit that is built, and its time unless SOURCE_DATE_EPOCH gives another. */
+function sourceOf(): Source {
+  const given = process.env['SOURCE_DATE_EPOCH'];
+  const time = Number(given ?? must(['git', 'log', '-1', '--format=%ct'], root));
+  if (!Number.isSafeInteger(time) || time < 0) throw new Error(`SOURCE_DATE_EPOCH is ${given}: seconds since 1970`);
+  const labels: Record<string, string> = {
+    title: 'flannel',
+    description: 'Flannel pod network: node agent and CNI plugins',
+    version: `v${VERSION}`,
+    created: isoTime(time),
+    licenses: 'Apache-2.0',
+  };
+  const git = Bun.spawnSync(['git', 'describe', '--always', '--abbrev=40', '--exclude=*', '--dirty=-modified'], {
+    cwd: root,
+    stderr: 'ignore',
+  });
+  if (git.exitCode === 0) labels['revision'] = git.stdout.toString().trim();
+  const prefixed = Object.entries(labels).map(([key, value]) => [`org.opencontainers.image.${key}`, value]);
+  return { time, labels: Object.fromEntries(prefixed) as Record<string, string> };
+}
+
+/** npm packages of package-lock.json by their names. */
+function npmPackages(): (name: string) => NpmPackage {
+  const lock = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')) as {
+    packages: Record<string, { version: string; integrity: string; license?: string } | undefined>;
+  };
+  return (name) => {
+    const entry = lock.packages[`node_modules/${name}`];
+    if (entry === undefined) throw new Error(`package-lock.json does not name ${name}`);
+    const { version, integrity, license = 'unknown' } = entry;
+    return { name, version, integrity, license };
+  };
+}
+
+interface Built {
+  readonly image: ImageSpec;
+  readonly sbom: Uint8Array;
+}
+
+/** The image of one architecture. `bin`: the folder of its executables. */
+function buildImage(architecture: string, bin: string, { time, labels }: Source): Built {
+  const target = PLATFORMS[architecture];
+  if (target === undefined) throw new Error(`no image for ${architecture}`);
+  const executable = readFileSync(`${bin}/flannel`);
+  const packages = debianPackages(architecture, `${root}dist/cache/debian-${architecture}`);
+  const base = baseLayer(packages, `${bin}/flannel`);
+  const npm = npmPackages();
+  const { devDependencies } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
+    devDependencies: Record<string, string>;
+  };
+  const sbom = billOfMaterials({
+    version: VERSION,
+    architecture,
+    digest: sha256(executable),
+    runtime: npm(target.bun),
+    tools: Object.keys(devDependencies).sort().map(npm),
+    debian: base.packages,
+    time,
+  });
+  const own = new FileTree();
+  const [first = '', ...others] = NAMES;
+  own.file('executable', `opt/bin/${first}`, { bytes: executable, mode: 0o755 });
+  for (const name of others) own.hardlink(`opt/bin/${name}`, `opt/bin/${first}`, 0o755);
+  own.file('licences', 'usr/share/doc/flannel/LICENSE', { bytes: readFileSync(`${root}LICENSE`) });
+  own.file('bill of materials', 'usr/share/flannel/sbom.cdx.json', { bytes: sbom });
+  const layers = [
+    layer(base.entries, 'files of Debian packages', time),
+    layer(own.entries(), 'flannel', time),
+  ];
+  const parts = [...own.sizes, ...base.sizes];
+  for (const [part, size] of parts) console.log(`  ${architecture} ${part.padEnd(20)} ${megabytes(size)}`);
+  const packed = layers.reduce((sum, { blob }) => sum + blob.bytes.length, 0);
+  console.log(`  ${architecture} ${'compressed'.padEnd(20)} ${megabytes(packed)}`);
+  const config = {
+    Entrypoint: [`/opt/bin/${first}`],
+    Env: ['PATH=/opt/bin:/usr/sbin:/usr/bin'],
+    WorkingDir: '/',
+    Labels: labels,
+  };
+  return { image: { platform: target.platform, layers, config, annotations: labels }, sbom };
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(2).padStart(8)} MB`;
+}
+
+/** Writes whole files only: a reader never sees half an archive. */
+function write(path: string, bytes: Uint8Array | string): void {
+  writeFileSync(`${path}.new`, bytes);
+  renameSync(`${path}.new`, path);
+}
+
+function main(): void {
+  const { values } = parseArgs({
+    options: {
+      bin: { type: 'string', multiple: true, default: [] },
+      out: { type: 'string', default: `${root}dist/image` },
+      name: { type: 'string', default: `localhost/flannel:v${VERSION}` },
+    },
+  });
+  const start = Date.now();
+  const { out, name } = values;
+  const source = sourceOf();
+  const files = new Map<string, Uint8Array>();
+  const images: ImageSpec[] = [];
+  for (const pair of values.bin) {
+    const [architecture = '', folder = ''] = pair.split('=');
+    const { image, sbom } = buildImage(architecture, folder, source);
+    images.push(image);
+    files.set(`flannel-v${VERSION}-${architecture}.cdx.json`, sbom);
+  }
+  const { archive, digest } = ociArchive({ images, annotations: source.labels, name, time: source.time });
+  files.set(`flannel-v${VERSION}-image.tar`, archive);
+  mkdirSync(out, { recursive: true });
+  for (const [file, bytes] of files) write(`${out}/${file}`, bytes);
+  const sums = [...files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([file, bytes]) => `${sha256(bytes)}  ${file}\n`);
+  write(`${out}/SHA256SUMS`, sums.join(''));
+  console.log(`wrote ${out}: ${[...files.keys()].join(', ')}, SHA256SUMS (${Date.now() - start} ms)`);
+  console.log(`${name}@${digest}`);
+}
+
+try {
+  main();
+} catch (error) {
+  console.error(`image: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
