@@ -16,7 +16,9 @@ export function upToDate(arch = HOST_ARCH) {
     const sources = readdirSync(`${root}src`, { recursive: true })
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
       .map((file) => `${root}src/${file}`);
-    const others = ['package-lock.json', 'scripts/build.mjs', 'scripts/target.mjs'].map((file) => root + file);
+    const others = ['package-lock.json', 'scripts/build.mjs', 'scripts/target.mjs'].map(
+      (file) => root + file,
+    );
     return [...sources, ...others].every((file) => statSync(file).mtimeMs < built.mtimeMs);
   } catch {
     return false;
@@ -61,7 +63,9 @@ export function build({ arch = HOST_ARCH, log = console.log } = {}) {
     // Rename, never overwrite: a running program keeps its file.
     for (const name of ['flannel', ...NAMES]) renameSync(`${staging}/${name}`, `${out}/${name}`);
     const megabytes = (statSync(`${out}/flannel`).size / 1e6).toFixed(0);
-    log(`built ${out.slice(root.length)}/{flannel,${NAMES.join(',')}} (${megabytes} MB, ${Date.now() - start} ms)`);
+    log(
+      `built ${out.slice(root.length)}/{flannel,${NAMES.join(',')}} (${megabytes} MB, ${Date.now() - start} ms)`,
+    );
     return 0;
   } finally {
     rmSync(staging, { recursive: true, force: true });

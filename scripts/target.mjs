@@ -11,9 +11,7 @@ export const ARCHITECTURES = {
 };
 
 /** Undefined where Bun does not run. */
-export const HOST_ARCH = Object.keys(ARCHITECTURES).find(
-  (arch) => ARCHITECTURES[arch].node === process.arch,
-);
+export const HOST_ARCH = Object.keys(ARCHITECTURES).find((arch) => ARCHITECTURES[arch].node === process.arch);
 
 /** The folder of the executables of an architecture. */
 export function binFolder(arch) {
@@ -27,7 +25,10 @@ export function binFolder(arch) {
 export function targetArguments(arch) {
   if (arch === HOST_ARCH) return [];
   const { bun } = ARCHITECTURES[arch];
-  return [`--target=bun-linux-${arch === 'amd64' ? 'x64' : arch}`, `--compile-executable-path=${fetchBun(bun)}`];
+  return [
+    `--target=bun-linux-${arch === 'amd64' ? 'x64' : arch}`,
+    `--compile-executable-path=${fetchBun(bun)}`,
+  ];
 }
 
 function fetchBun(cpu) {

@@ -51,7 +51,8 @@ export function baseLayer(packages: readonly DebianPackage[], executable: string
   const extensions = `usr/lib/${triplet}/xtables`;
   for (const name of source.list(extensions)) {
     // Rules of others are read as well, whatever they match; those of arptables and ebtables are not.
-    if (/^lib(xt|ipt|ip6t)_/.test(name)) add('iptables extensions', `${extensions}/${name}`, `${extensions}/${name}`);
+    if (/^lib(xt|ipt|ip6t)_/.test(name))
+      add('iptables extensions', `${extensions}/${name}`, `${extensions}/${name}`);
   }
   libraries(tree, { source, triplet, needs });
   const roots = source.list('usr/share/ca-certificates/mozilla');
@@ -69,7 +70,15 @@ export function baseLayer(packages: readonly DebianPackage[], executable: string
 
 /** Mount points of the manifest, so that a read-only root file system needs no other; and what programs take for granted. */
 function folders(tree: FileTree): void {
-  for (const path of ['dev', 'proc', 'sys', 'run/flannel', 'etc/kube-flannel', 'etc/cni/net.d', 'opt/cni/bin'])
+  for (const path of [
+    'dev',
+    'proc',
+    'sys',
+    'run/flannel',
+    'etc/kube-flannel',
+    'etc/cni/net.d',
+    'opt/cni/bin',
+  ])
     tree.folder(path);
   tree.folder('tmp', 0o1777);
   tree.symlink('var/run', '../run');
@@ -138,7 +147,8 @@ class DebianFiles {
     this.used.add(found);
     // Links of packages lead to their own files.
     const real = realpathSync(`${found.root}/${path}`);
-    if (!real.startsWith(`${realpathSync(found.root)}/`)) throw new Error(`${path} leads out of ${found.name}`);
+    if (!real.startsWith(`${realpathSync(found.root)}/`))
+      throw new Error(`${path} leads out of ${found.name}`);
     return readFileSync(real);
   }
 

@@ -32,7 +32,8 @@ interface Source {
 function sourceOf(): Source {
   const given = process.env['SOURCE_DATE_EPOCH'];
   const time = Number(given ?? must(['git', 'log', '-1', '--format=%ct'], root));
-  if (!Number.isSafeInteger(time) || time < 0) throw new Error(`SOURCE_DATE_EPOCH is ${given}: seconds since 1970`);
+  if (!Number.isSafeInteger(time) || time < 0)
+    throw new Error(`SOURCE_DATE_EPOCH is ${given}: seconds since 1970`);
   const labels: Record<string, string> = {
     title: 'flannel',
     description: 'Flannel pod network: node agent and CNI plugins',
@@ -40,10 +41,13 @@ function sourceOf(): Source {
     created: isoTime(time),
     licenses: 'Apache-2.0',
   };
-  const git = Bun.spawnSync(['git', 'describe', '--always', '--abbrev=40', '--exclude=*', '--dirty=-modified'], {
-    cwd: root,
-    stderr: 'ignore',
-  });
+  const git = Bun.spawnSync(
+    ['git', 'describe', '--always', '--abbrev=40', '--exclude=*', '--dirty=-modified'],
+    {
+      cwd: root,
+      stderr: 'ignore',
+    },
+  );
   if (git.exitCode === 0) labels['revision'] = git.stdout.toString().trim();
   const prefixed = Object.entries(labels).map(([key, value]) => [`org.opencontainers.image.${key}`, value]);
   return { time, labels: Object.fromEntries(prefixed) as Record<string, string> };
@@ -97,7 +101,8 @@ function buildImage(architecture: string, bin: string, { time, labels }: Source)
     layer(base.entries, 'files of Debian packages', time),
     layer(own.entries(), 'flannel', time),
   ];
-  const parts = [...own.sizes, ...base.sizes];
+  const parts = new Map(own.sizes);
+  for (const [part, size] of base.sizes) parts.set(part, (parts.get(part) ?? 0) + size);
   for (const [part, size] of parts) console.log(`  ${architecture} ${part.padEnd(20)} ${megabytes(size)}`);
   const packed = layers.reduce((sum, { blob }) => sum + blob.bytes.length, 0);
   console.log(`  ${architecture} ${'compressed'.padEnd(20)} ${megabytes(packed)}`);
@@ -143,7 +148,9 @@ function main(): void {
   files.set(`flannel-v${VERSION}-image.tar`, archive);
   mkdirSync(out, { recursive: true });
   for (const [file, bytes] of files) write(`${out}/${file}`, bytes);
-  const sums = [...files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([file, bytes]) => `${sha256(bytes)}  ${file}\n`);
+  const sums = [...files]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([file, bytes]) => `${sha256(bytes)}  ${file}\n`);
   write(`${out}/SHA256SUMS`, sums.join(''));
   console.log(`wrote ${out}: ${[...files.keys()].join(', ')}, SHA256SUMS (${Date.now() - start} ms)`);
   console.log(`${name}@${digest}`);

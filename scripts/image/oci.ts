@@ -70,10 +70,18 @@ export function ociArchive({ images, annotations, name, time }: Layout): {
   const manifests = images.map((image) => {
     const config = keep(jsonBlob(MEDIA.config, configOf(image, time)));
     const layers = image.layers.map(({ blob }) => keep(blob));
-    const body = { schemaVersion: 2, mediaType: MEDIA.manifest, config, layers, annotations: image.annotations };
+    const body = {
+      schemaVersion: 2,
+      mediaType: MEDIA.manifest,
+      config,
+      layers,
+      annotations: image.annotations,
+    };
     return { ...keep(jsonBlob(MEDIA.manifest, body)), platform: image.platform };
   });
-  const index = keep(jsonBlob(MEDIA.index, { schemaVersion: 2, mediaType: MEDIA.index, manifests, annotations }));
+  const index = keep(
+    jsonBlob(MEDIA.index, { schemaVersion: 2, mediaType: MEDIA.index, manifests, annotations }),
+  );
   const names = {
     'io.containerd.image.name': name,
     'org.opencontainers.image.ref.name': name.slice(name.lastIndexOf(':') + 1),
