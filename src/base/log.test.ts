@@ -3,9 +3,9 @@ import * as fc from 'fast-check';
 import { FlannelError } from './errors.ts';
 import { createLogger, silentLogger, type Logger, type LogOptions } from './log.ts';
 
-function recorder(options: Partial<LogOptions> = {}): { logger: Logger; lines: string[] } {
+function recorder(options: Partial<LogOptions> = {}): { logger: Logger<string>; lines: string[] } {
   const lines: string[] = [];
-  const logger = createLogger({
+  const logger = createLogger<string>({
     level: 'debug',
     format: 'text',
     write: (line) => lines.push(line),
@@ -142,7 +142,7 @@ describe('both', () => {
   });
 
   test('the silent logger is one, and stays silent', () => {
-    expect(silentLogger.with({ a: 1 })).toBe(silentLogger);
+    expect(silentLogger.with({ count: 1 })).toBe(silentLogger);
     expect(silentLogger.error('x')).toBeUndefined();
   });
 });

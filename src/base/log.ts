@@ -1,14 +1,17 @@
+import type { LogField } from './log-fields.ts';
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export type LogFields = Readonly<Record<string, unknown>>;
+/** `F`: the names that fields may have; those of the agent unless a program has words of its own. */
+export type LogFields<F extends string = LogField> = Readonly<Partial<Record<F, unknown>>>;
 
 /** A structured logger. Messages are short sentences in the present tense; values go into `fields`. */
-export interface Logger {
-  debug(message: string, fields?: LogFields): void;
-  info(message: string, fields?: LogFields): void;
-  warn(message: string, fields?: LogFields): void;
-  error(message: string, fields?: LogFields): void;
+export interface Logger<F extends string = LogField> {
+  debug(message: string, fields?: LogFields<F>): void;
+  info(message: string, fields?: LogFields<F>): void;
+  warn(message: string, fields?: LogFields<F>): void;
+  error(message: string, fields?: LogFields<F>): void;
   /** A logger that adds `fields` to every line. */
-  with(fields: LogFields): Logger;
+  with(fields: LogFields<F>): Logger<F>;
 }
 
 const ORDER: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
@@ -53,8 +56,11 @@ function textValue(value: unknown): string {
   return String(value);
 }
 
-export function createLogger(options: LogOptions, bound: LogFields = {}): Logger {
-  const at = (level: LogLevel) => (message: string, fields?: LogFields) => {
+export function createLogger<F extends string = LogField>(
+  options: LogOptions,
+  bound?: LogFields<F>,
+): Logger<F> {
+  const at = (level: LogLevel) => (message: string, fields?: LogFields<F>) => {
     if (ORDER[level] < ORDER[options.level]) return;
     const all = { ...bound, ...fields };
     const time = options.now().toISOString();

@@ -45,7 +45,7 @@ export async function findExternalInterface(options: ExternalOptions): Promise<E
     if (!('wait' in chosen)) {
       const publicIps = publicAddresses(options, chosen.addresses);
       const { link, addresses, missing, reason } = chosen;
-      log.info('external interface', { name: link.name, mtu: link.mtu, reason, ...addresses });
+      log.info('external interface', { interface: link.name, mtu: link.mtu, reason, ...addresses });
       for (const family of missing) {
         delete publicIps[family];
         log.warn('going on without a family; it follows when the interface has an address', {

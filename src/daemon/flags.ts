@@ -59,7 +59,11 @@ export function parseFlags(
     const match = /^--?([^-=][^=]*)(?:=([\s\S]*))?$/.exec(argument);
     if (match?.[1] === undefined) {
       if (argument === '--' && at === args.length - 1) break;
-      throw new ConfigError('command line', `unexpected argument ${JSON.stringify(argument)}`, {
+      const before = args[at - 1] ?? '';
+      const shown = /password/.test(before)
+        ? `behind ${before.replace(/=.*/s, '')}`
+        : JSON.stringify(argument);
+      throw new ConfigError('command line', `unexpected argument ${shown}`, {
         cure: 'Booleans take their value with "=", e.g. --ip-masq=false; see flanneld --help',
       });
     }

@@ -72,7 +72,7 @@ export class Keeper {
       ms: Math.round(took),
       found: report.foundCount,
       written: report.written,
-      reasons: reasons.join('; '),
+      reason: reasons.join('; '),
     });
     this.#noteRepair(report);
     this.#complain(report.errors);

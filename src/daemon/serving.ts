@@ -297,7 +297,7 @@ export class Serving {
     const before = writtenMtu(flags['subnet-file']);
     const end = new SubnetFile(flags['subnet-file'], content).keep({
       onRepair: () => {
-        log.warn(what, { path: flags['subnet-file'] });
+        log.warn(what, { file: flags['subnet-file'] });
         reporter.repaired('subnet_file', 1, what);
       },
       onResult: (error) => reporter.file(error),

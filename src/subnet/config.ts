@@ -128,7 +128,9 @@ function parseObject(text: string, source: string): Record<string, unknown> {
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     const cure = 'check quotes, commas and braces';
-    throw new ConfigError(source, `not valid JSON: ${describe(error)}`, { cure });
+    // The engine names the word that it stumbles over: that could be a key without its quotes.
+    const why = describe(error).replace(/(identifier) ".*"$/s, '$1');
+    throw new ConfigError(source, `not valid JSON: ${why}`, { cure });
   }
   if (!isObject(value)) throw new ConfigError(source, `must be a JSON object, not ${show(value)}`);
   return value;

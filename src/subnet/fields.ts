@@ -9,6 +9,9 @@ export interface Fields {
   readonly path: string;
 }
 
+/** Keys with values that no message shows. */
+const SECRET = /psk|password|secret|token/i;
+
 /** Shows a value in a message: JSON, cut to a readable length. */
 export function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
@@ -52,7 +55,8 @@ export function unknownKeys(keys: Iterable<string>, known: readonly string[], pa
 /** What is wrong with the value of `key`: the error to throw. */
 export function wrong(fields: Fields, key: string, allowed: string): ConfigError {
   const value = fields.values.get(key.toLowerCase());
-  const text = value === undefined ? 'is missing' : `${show(value)} is not allowed`;
+  const shown = SECRET.test(key) ? 'its value (not shown)' : show(value);
+  const text = value === undefined ? 'is missing' : `${shown} is not allowed`;
   return new ConfigError(`${fields.path}${key}`, `${text}; it must be ${allowed}`);
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { LOG_FIELDS } from '#base/log-fields.ts';
 import { VERSION } from '#base/version.ts';
 import { parseKubeconfig } from '#clients/k8s/kubeconfig.ts';
 import { FLAGS, type FlagSpec } from '#daemon/flag-table.ts';
@@ -166,6 +167,29 @@ test('the page of the status file has the fields of its example, and no other', 
   const example = JSON.parse(code.filter((line) => !line.startsWith('```')).join('\n')) as object;
   const rows = [...prose.matchAll(/^\| `(\w+)` \| (\w+) \|/gm)].map(([, name]) => name);
   expect(rows).toEqual(['schema', 'ready', 'serving', ...Object.keys(example).slice(2)]);
+});
+
+describe('the page of the log', () => {
+  const { prose } = split('docs/logging.md');
+
+  test('has every field, and no other', () => {
+    const table = prose.slice(prose.indexOf('\n## Fields'));
+    const named = [...table.matchAll(/^\| (`[^|]+`) \|/gm)].flatMap(
+      ([, names = '']) => names.match(/\w+/g) ?? [],
+    );
+    expect(named.toSorted()).toEqual([...LOG_FIELDS].toSorted());
+  });
+
+  test('quotes messages that there are', () => {
+    const table = prose.slice(prose.indexOf('\n## What to alert on'), prose.indexOf('\n## Secrets'));
+    const messages = [...table.matchAll(/^\| `([^`]+)` \| (error|warn) \|/gm)];
+    expect(messages.length).toBeGreaterThan(10);
+    const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /^(?!lab).*(?<!\.test)\.ts$/.test(file))
+      .map((file) => read(`src/${file}`))
+      .join('\n');
+    for (const [, message = ''] of messages) expect(sources).toContain(message);
+  });
 });
 
 describe('the installation page', () => {

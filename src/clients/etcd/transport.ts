@@ -1,6 +1,6 @@
 import { ConfigError } from '#base/errors.ts';
 import { isConnectionError, TransportError, transportError } from '../k8s/errors.ts';
-import { type ReadFile, readTextFile, type Secret } from '../k8s/secret.ts';
+import { conceal, type ReadFile, readTextFile, type Secret } from '../k8s/secret.ts';
 import { Silence } from '../k8s/silence.ts';
 import { EtcdError, isPreconditionFailed, isTokenRefused, isUnavailable } from './errors.ts';
 import { decodeError, type Json, objectOf } from './wire.ts';
@@ -40,6 +40,7 @@ export class EtcdTransport {
   readonly #readFile: ReadFile;
   #at = 0;
   #token: string | undefined;
+  #password = '';
   #session: Bun.FetchSession | undefined;
 
   constructor(config: EtcdConfig, readFile: ReadFile = readTextFile) {
@@ -120,6 +121,7 @@ export class EtcdTransport {
     const { username, password } = this.#config;
     this.#token = undefined;
     const text = (await password?.read(this.#readFile)) ?? '';
+    this.#password = text;
     try {
       const answer = await this.#callOnce(
         '/v3/auth/authenticate',
@@ -158,7 +160,8 @@ export class EtcdTransport {
     const onLine = (line: string) => {
       const message = objectOf(parse(line), path);
       if (message['error'] !== undefined) {
-        throw new EtcdError({ request, ...decodeError(message['error']) });
+        const failure = decodeError(message['error']);
+        throw new EtcdError({ request, ...failure, message: this.#conceal(failure.message) });
       }
       options.onMessage(message['result']);
     };
@@ -181,7 +184,7 @@ export class EtcdTransport {
   /** An answer that is not 2xx. One that is not etcd's own JSON (a proxy's page) has code 0. */
   #refused(request: string, status: number, text: string): EtcdError {
     const { code, message } = decodeError(parse(text));
-    const said = message === '' ? (text.split('\n', 1)[0]?.slice(0, 120) ?? '') : message;
+    const said = this.#conceal(message === '' ? (text.split('\n', 1)[0]?.slice(0, 120) ?? '') : message);
     // etcd checks this before its gateway (embed/serve.go), so the answer is plain text.
     const named = status === 400 && code === 0 && this.#config.cert !== undefined;
     const cure = status === 404 ? NO_GATEWAY : named ? NO_COMMON_NAME : undefined;
@@ -191,6 +194,10 @@ export class EtcdTransport {
   #failure(request: string, error: unknown, signal: AbortSignal): unknown {
     if (signal.aborted) return signal.reason;
     return isConnectionError(error) ? transportError(request, error, 'etcd') : error;
+  }
+
+  #conceal(text: string): string {
+    return conceal(text, [this.#token, this.#password]);
   }
 
   async #post(path: string, body: Json, signal: AbortSignal): Promise<Response> {

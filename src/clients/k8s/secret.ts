@@ -43,3 +43,11 @@ export type ReadFile = (path: string) => Promise<string>;
 
 /** The default: the real file system. */
 export const readTextFile: ReadFile = (path) => Bun.file(path).text();
+
+/** `text` of a server, which may repeat what it was sent, without `secrets`. */
+export function conceal(text: string, secrets: readonly (string | undefined)[]): string {
+  let shown = text;
+  for (const secret of secrets)
+    if (secret !== undefined && secret !== '') shown = shown.replaceAll(secret, '[secret]');
+  return shown;
+}

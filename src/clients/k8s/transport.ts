@@ -5,7 +5,7 @@ import { ApiError, TransportError, transportError, type TransportFailure } from 
 import type { KubeConfig } from './config.ts';
 import { decodeMessage, openEnvelope } from './protobuf.ts';
 import { STATUS } from './protobuf-shapes.ts';
-import { type ReadFile, readTextFile, type Secret } from './secret.ts';
+import { conceal, type ReadFile, readTextFile, type Secret } from './secret.ts';
 import { ALL } from './selection.ts';
 
 /** What a request is for, in the words of Kubernetes' authorization. */
@@ -66,12 +66,13 @@ export class Transport {
     await this.#refresh();
     const before = this.#token;
     const first = await this.#fetch(request);
-    if (first.status !== 401 || this.#config.token?.path === undefined) return accept(request, first);
+    if (first.status !== 401 || this.#config.token?.path === undefined)
+      return accept(request, first, this.#token);
     // The token may have been rotated since we read it.
     await this.#refresh(true);
-    if (this.#token === before) return accept(request, first);
+    if (this.#token === before) return accept(request, first, this.#token);
     await first.body?.cancel();
-    return accept(request, await this.#fetch(request));
+    return accept(request, await this.#fetch(request), this.#token);
   }
 
   close(): void {
@@ -175,14 +176,14 @@ export function describeRequest(request: Pick<RequestOptions, 'method' | 'path'>
   return `${request.method} ${server}${request.path.replace(/\?.*/, '')}`;
 }
 
-async function accept(request: RequestOptions, response: Response): Promise<Response> {
+async function accept(request: RequestOptions, response: Response, token?: string): Promise<Response> {
   if (response.ok) return response;
   const status = await readStatus(response);
   throw new ApiError({
     request: `${request.method} ${request.path.replace(/\?.*/, '')}`,
     status: response.status,
     reason: status.reason,
-    message: status.message,
+    message: conceal(status.message, [token]),
     retryAfter: retryAfter(response.headers.get('retry-after')) ?? status.retryAfter,
   });
 }

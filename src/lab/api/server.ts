@@ -37,7 +37,7 @@ export interface ApiServerOptions {
   /** Takes requests before the API does; true when it answered. */
   readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean;
   readonly clock?: Clock;
-  readonly log?: Logger;
+  readonly log?: Logger<string>;
 }
 
 export interface ApiServer extends AsyncDisposable {
@@ -67,7 +67,7 @@ class Server {
   bytesSent = 0;
   readonly #options: ApiServerOptions;
   readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #log: Logger<string>;
   readonly #handler: Handler;
   readonly #gzip = new Gzip();
   readonly #closing = new AbortController();

@@ -18,7 +18,7 @@ export interface AgentOptions {
   readonly flags: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
-  readonly log: Logger;
+  readonly log: Logger<string>;
   /** Called with the process id of every start, and the number of restarts so far. */
   readonly onStart: (pid: number, restarts: number) => void;
 }

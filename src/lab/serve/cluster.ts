@@ -23,7 +23,7 @@ export interface ClusterParts {
   readonly store: StateStore;
   readonly manager: LabManager;
   readonly env: Readonly<Record<string, string>>;
-  readonly log: Logger;
+  readonly log: Logger<string>;
   readonly step: (text: string) => void;
 }
 

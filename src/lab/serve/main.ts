@@ -45,7 +45,7 @@ export async function serveMain(argument: string): Promise<number> {
 }
 
 interface ServeParts {
-  readonly log: Logger;
+  readonly log: Logger<string>;
   readonly step: (text: string) => void;
 }
 
@@ -76,8 +76,8 @@ async function serve(options: ServeOptions, paths: LabPaths, parts: ServeParts):
   store.update({ phase: 'ready' });
 }
 
-function fileLogger(paths: LabPaths): Logger {
-  return createLogger({
+function fileLogger(paths: LabPaths): Logger<string> {
+  return createLogger<string>({
     level: 'info',
     format: 'text',
     write: (line) => appendFileSync(paths.log, `${line}\n`),

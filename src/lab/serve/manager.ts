@@ -13,7 +13,7 @@ export interface ManagerParts {
   /** `net-conf.json`. */
   readonly netConf: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly log: Logger;
+  readonly log: Logger<string>;
   readonly logFile: string;
   /** A folder of the lab, removed with it. */
   readonly folder: string;

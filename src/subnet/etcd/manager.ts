@@ -139,7 +139,7 @@ class EtcdManager implements SubnetManager {
     this.#revision = revision + 1n;
     observer.listed();
     onEvent({ type: 'reset', leases: new Map(leases) });
-    log.info('leases listed', { peers: leases.size, etcd: client.endpoint });
+    log.info('leases listed', { peers: leases.size, server: client.endpoint });
   }
 
   async #watchOnce(

@@ -123,7 +123,7 @@ export class Peers implements FollowerSink<Lease> {
   #complain(peer: string, problem: string, skipped: boolean): void {
     this.#quiet += 1;
     if (this.#quiet > LOUD) return;
-    this.#options.log.warn(skipped ? 'peer skipped' : 'peer has a problem', { peer, problem });
+    this.#options.log.warn(skipped ? 'peer skipped' : 'peer has a problem', { peer, reason: problem });
   }
 
   /** A peer that claims our own subnet would cut off our own pods. */

@@ -1,7 +1,7 @@
 import { Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { cureOf, describe } from '#base/errors.ts';
-import type { Logger } from '#base/log.ts';
+import type { LogFields, Logger } from '#base/log.ts';
 import { retryAfterOf } from '#clients/k8s/errors.ts';
 import type { StoreObserver } from '../observer.ts';
 
@@ -42,7 +42,7 @@ export class Complaint {
     this.tell(what, { error: describe(error), ...(cure !== undefined && { cure }) });
   }
 
-  tell(what: string, fields: Readonly<Record<string, unknown>>): void {
+  tell(what: string, fields: LogFields): void {
     const error = textOf(fields['error']);
     const why = error ?? textOf(fields['cure']);
     this.#context.onWait?.(why === undefined ? what : `${what}: ${why}`, error);
