@@ -2,6 +2,7 @@
 export const LOG_FIELDS = [
   'added',
   'address',
+  'bridge',
   'bytes',
   'changed',
   'count',
@@ -16,6 +17,7 @@ export const LOG_FIELDS = [
   'interface',
   'ipv4',
   'ipv6',
+  'keep',
   'key',
   'keys',
   'lease',

@@ -33,7 +33,7 @@ function node(mtu: number, ports: readonly number[], before: number | undefined,
 test('a smaller MTU reaches the bridge at once; how many pods keep theirs is told', () => {
   const { cni0, other, lines } = node(1450, [1450, 1450], 1450, 1350);
   expect([cni0, other]).toEqual([1350, 1450]);
-  expect(lines).toEqual(['INFO  the bridge follows the MTU bridge=cni0 was=1450 mtu=1350 keep=2']);
+  expect(lines).toEqual(['INFO  the bridge follows the MTU bridge=cni0 found=1450 mtu=1350 keep=2']);
 });
 
 test('a larger one reaches an empty bridge; one with pods takes the smallest of theirs', () => {

@@ -86,7 +86,7 @@ export class BridgeMtu implements Disposable {
       if (bridge.mtu === wanted) continue;
       rtnetlink.setLink(bridge.index, { mtu: wanted });
       const keep = ports.filter((port) => port.mtu !== mtu).length;
-      log.info('the bridge follows the MTU', { bridge: bridge.name, was: bridge.mtu, mtu: wanted, keep });
+      log.info('the bridge follows the MTU', { bridge: bridge.name, found: bridge.mtu, mtu: wanted, keep });
     }
     return done;
   }

@@ -96,11 +96,11 @@ export const FLAGS = {
   ),
   'net-config-path': string(FILES, 'file', 'network configuration', '/etc/kube-flannel/net-conf.json'),
 
-  'healthz-ip': string(HEALTH, 'IP', 'address of /healthz and /readyz', '0.0.0.0'),
+  'healthz-ip': string(HEALTH, 'IP', 'address of /healthz, /readyz and /metrics', '0.0.0.0'),
   'healthz-port': integer(
     HEALTH,
     { fallback: 0, min: 0, max: 65_535 },
-    'port of /healthz and /readyz; 0 is off',
+    'port of /healthz, /readyz and /metrics; 0 is off',
   ),
   v: integer(HEALTH, { fallback: 0, min: 0, max: 100 }, 'verbosity; 1 and more also logs debug lines'),
   'log-format': string(HEALTH, 'text|json', 'format of the log', 'text'),

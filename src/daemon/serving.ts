@@ -199,10 +199,11 @@ export class Serving {
   }
 
   #keepSysctls(): void {
-    const { config, external, log, stack } = this.#parts;
+    const { config, external, log, stack, reporter } = this.#parts;
     const { families, enableNftables } = config;
     const wishes = sysctlWishes({ families, links: this.#backend.links, iptables: !enableNftables });
-    stack.use(new Sysctls({ wishes, external: external.name, log }));
+    const onRepair = (what: string) => reporter.repaired('sysctl', 1, what);
+    stack.use(new Sysctls({ wishes, external: external.name, log, onRepair }));
   }
 
   async #publish(): Promise<void> {

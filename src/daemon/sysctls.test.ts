@@ -18,12 +18,14 @@ function start(values: Map<string, string>, scene = SCENE, writable = true) {
       return writable;
     },
   };
-  const sysctls = new Sysctls({ wishes: sysctlWishes(scene), external: 'eth0', log, tools });
-  return { sysctls, lines, values };
+  const repairs: string[] = [];
+  const onRepair = (what: string) => repairs.push(what);
+  const sysctls = new Sysctls({ wishes: sysctlWishes(scene), external: 'eth0', log, tools, onRepair });
+  return { sysctls, lines, values, repairs };
 }
 
 test('what pods need is set at start and put back, each change told once', () => {
-  const { sysctls, lines, values } = start(
+  const { sysctls, lines, values, repairs } = start(
     new Map([
       ['net/ipv4/ip_forward', '0'],
       ['net/ipv6/conf/all/forwarding', '1'],
@@ -48,6 +50,11 @@ test('what pods need is set at start and put back, each change told once', () =>
       expect.stringContaining(`put back sysctl=${path.replaceAll('/', '.')}`),
     ]);
   }
+  expect(repairs).toEqual([
+    'net.ipv4.ip_forward was 0',
+    'net.ipv6.conf.flannel.1.accept_ra was 1',
+    'net.bridge.bridge-nf-call-iptables was 0',
+  ]);
 });
 
 test('what cannot be set is told once with its cure, and again after it was right', () => {

@@ -60,6 +60,8 @@ export interface SysctlsOptions {
   /** Name of the external interface. */
   readonly external: string;
   readonly log: Logger;
+  /** Hears of what somebody else had changed and is put right. */
+  readonly onRepair: (what: string) => void;
   readonly tools?: SysctlTools;
 }
 
@@ -91,7 +93,7 @@ export class Sysctls implements Disposable {
 
   #check(wish: SysctlWish): void {
     const { path, value, without } = wish;
-    const { log } = this.#options;
+    const { log, onRepair } = this.#options;
     const found = this.#tools.read(path);
     if (found === undefined || found === value) {
       this.#complaints.delete(path);
@@ -101,8 +103,10 @@ export class Sysctls implements Disposable {
     if (path === FORWARDING.ipv6) this.#keepRouterAdvertisements();
     if (this.#tools.write(path, value)) {
       const fields = { sysctl, found, now: value };
-      if (this.#started) log.warn('a kernel setting was changed by somebody else; put back', fields);
-      else log.info('kernel setting changed', fields);
+      if (this.#started) {
+        log.warn('a kernel setting was changed by somebody else; put back', fields);
+        onRepair(`${sysctl} was ${found}`);
+      } else log.info('kernel setting changed', fields);
       this.#complaints.delete(path);
     } else if (!this.#complaints.has(path)) {
       this.#complaints.add(path);

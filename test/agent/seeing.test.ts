@@ -84,6 +84,11 @@ const DAMAGES: readonly Damage[] = [
     line: 'the subnet file was removed or changed',
   },
   {
+    kind: 'sysctl',
+    damage: () => writeFileSync('/proc/sys/net/ipv4/ip_forward', '0'),
+    line: 'a kernel setting was changed by somebody else',
+  },
+  {
     kind: 'lease',
     damage: (at) => at.annotate('n1', { [`${PREFIX}/public-ip`]: '192.0.2.1' }),
     line: 'somebody changed the annotations',

@@ -8,9 +8,9 @@ import type { PeersSummary } from '../peers-summary.ts';
 import { declareProcess } from './process.ts';
 
 /** What is mended when somebody else has changed it. */
-export type RepairKind = MendedKind | 'rules' | 'subnet_file' | 'lease';
+export type RepairKind = MendedKind | 'rules' | 'sysctl' | 'subnet_file' | 'lease';
 
-const REPAIR_KINDS: readonly RepairKind[] = [...MENDED_KINDS, 'rules', 'subnet_file', 'lease'];
+const REPAIR_KINDS: readonly RepairKind[] = [...MENDED_KINDS, 'rules', 'sysctl', 'subnet_file', 'lease'];
 
 /** How a pass or a check of the rules went. */
 const RESULTS = ['unchanged', 'repaired', 'failed'] as const;
