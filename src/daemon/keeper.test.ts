@@ -64,6 +64,19 @@ test('a refused write is tried again with growing waits, complained about once, 
   expect(lines.filter((line) => line.startsWith('ERROR'))).toHaveLength(2);
 });
 
+test('a device that goes while a pass is on its way is told of only when it stays away', async () => {
+  const { keeper, kernel, clock, lines } = setUp();
+  kernel.refuse = (op) => (op.op === 'put' ? 'ENODEV' : undefined);
+  const errors = () => lines.filter((line) => line.startsWith('ERROR')).length;
+  keeper.pass();
+  expect(errors()).toBe(0);
+  await clock.advance(1000);
+  expect(errors()).toBe(1);
+  kernel.refuse = undefined;
+  await clock.advance(20_000);
+  expect(errors()).toBe(1);
+});
+
 test('a change is written at once, without a pass; an empty one does nothing', () => {
   const { keeper, kernel, times } = setUp();
   keeper.pass();

@@ -1,6 +1,6 @@
 import { Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
-import { cureOf, describe, type FlannelError } from '#base/errors.ts';
+import { cureOf, describe, hasErrno, type FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { EntryChange } from '#host/claims.ts';
 import type { PassReport } from '#host/pass.ts';
@@ -44,6 +44,8 @@ export class Keeper {
   #repaired = '';
   #repairedAt = Number.NEGATIVE_INFINITY;
   #lastError = '';
+  /** All that went wrong last was that a device was not there. */
+  #vanished = false;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -120,6 +122,11 @@ export class Keeper {
   #complain(errors: readonly Error[]): void {
     const [first] = errors;
     const text = first === undefined ? '' : describe(first);
+    // A device that somebody deletes while a pass is on its way is nothing yet: the next pass makes it anew.
+    const vanished = first !== undefined && errors.every((error) => hasErrno(error, 'ENODEV'));
+    const again = this.#vanished;
+    this.#vanished = vanished;
+    if (vanished && !again) return;
     if (first !== undefined && text !== this.#lastError) {
       const cure = cureOf(first);
       this.#options.log.error('the kernel refuses a change; trying again', {
