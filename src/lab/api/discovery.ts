@@ -30,8 +30,10 @@ function resourceList(groupVersion: string, resources: JsonObject[]): JsonObject
 }
 
 function groups(): { group: string; version: string }[] {
-  const named = RESOURCES.filter((resource) => resource.group !== '');
-  return [...named.map(({ group, version }) => ({ group, version })), REVIEW_GROUP];
+  const named = new Map(
+    RESOURCES.filter(({ group }) => group !== '').map(({ group, version }) => [group, { group, version }]),
+  );
+  return [...named.values(), REVIEW_GROUP];
 }
 
 function apiGroup(group: string, version: string): JsonObject {

@@ -1,4 +1,5 @@
-import type { ListRule, MergeSchema } from './patch/strategic.ts';
+import { byKey, CONDITIONS, METADATA, POD_SPEC, set } from './merge-schemas.ts';
+import type { MergeSchema } from './patch/strategic.ts';
 
 /** A kind of object that the server stores. */
 export interface Resource {
@@ -22,36 +23,9 @@ export function apiVersionOf(resource: { group: string; version: string }): stri
   return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
 }
 
-const byKey = (key: string, items: MergeSchema = {}): ListRule => ({ key, items });
-const set: ListRule = { set: true };
-
-const METADATA: MergeSchema = { lists: { finalizers: set, ownerReferences: byKey('uid') } };
-const CONDITIONS: MergeSchema = { lists: { conditions: byKey('type') } };
-
-const CONTAINER: MergeSchema = {
-  lists: {
-    ports: byKey('containerPort'),
-    env: byKey('name'),
-    volumeMounts: byKey('mountPath'),
-    volumeDevices: byKey('devicePath'),
-  },
-};
-
-const POD_SPEC: MergeSchema = {
-  lists: {
-    volumes: byKey('name'),
-    initContainers: byKey('name', CONTAINER),
-    containers: byKey('name', CONTAINER),
-    ephemeralContainers: byKey('name', CONTAINER),
-    imagePullSecrets: byKey('name'),
-    hostAliases: byKey('ip'),
-    topologySpreadConstraints: byKey('topologyKey'),
-    schedulingGates: byKey('name'),
-    resourceClaims: byKey('name'),
-  },
-};
-
 const CORE = { group: '', version: 'v1' } as const;
+const APPS = { group: 'apps', version: 'v1' } as const;
+const RBAC = { group: 'rbac.authorization.k8s.io', version: 'v1' } as const;
 
 /**
  * The stored resources, with the patch strategies of their Go types (`patchStrategy` and `patchMergeKey` tags of
@@ -154,6 +128,56 @@ export const RESOURCES: readonly Resource[] = [
     kind: 'Lease',
     shortNames: [],
     namespaced: true,
+    status: false,
+    fields: {},
+    schema: { fields: { metadata: METADATA } },
+  },
+  {
+    ...CORE,
+    plural: 'serviceaccounts',
+    singular: 'serviceaccount',
+    kind: 'ServiceAccount',
+    shortNames: ['sa'],
+    namespaced: true,
+    status: false,
+    fields: {},
+    schema: { fields: { metadata: METADATA }, lists: { secrets: byKey('name') } },
+  },
+  {
+    ...APPS,
+    plural: 'daemonsets',
+    singular: 'daemonset',
+    kind: 'DaemonSet',
+    shortNames: ['ds'],
+    namespaced: true,
+    status: true,
+    fields: {},
+    schema: {
+      fields: {
+        metadata: METADATA,
+        spec: { fields: { template: { fields: { metadata: METADATA, spec: POD_SPEC } } } },
+        status: CONDITIONS,
+      },
+    },
+  },
+  {
+    ...RBAC,
+    plural: 'clusterroles',
+    singular: 'clusterrole',
+    kind: 'ClusterRole',
+    shortNames: [],
+    namespaced: false,
+    status: false,
+    fields: {},
+    schema: { fields: { metadata: METADATA } },
+  },
+  {
+    ...RBAC,
+    plural: 'clusterrolebindings',
+    singular: 'clusterrolebinding',
+    kind: 'ClusterRoleBinding',
+    shortNames: [],
+    namespaced: false,
     status: false,
     fields: {},
     schema: { fields: { metadata: METADATA } },

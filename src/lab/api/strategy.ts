@@ -1,4 +1,4 @@
-import { isObject, type KubeObject } from './object.ts';
+import { isObject, valueAt, type Json, type KubeObject } from './object.ts';
 import type { Resource } from './resources.ts';
 import { invalid } from './status.ts';
 
@@ -12,6 +12,8 @@ export function prepareCreate(object: KubeObject, resource: Resource): KubeObjec
       return { ...object, status: { phase: 'Pending', qosClass: 'BestEffort' } };
     case 'namespaces':
       return { ...object, spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } };
+    case 'daemonsets':
+      return { ...checkSelector(object, resource), status: {} };
     default:
       return object;
   }
@@ -27,9 +29,53 @@ export function prepareUpdate(
   // A write to the status takes metadata with it, annotations too, but not the spec; for pods owners stay as well.
   if (subresource === 'status') return keep(changed, stored, 'spec');
   const result = resource.status ? keep(changed, stored, 'status') : changed;
-  return resource.plural === 'nodes'
-    ? checkPodCidrs(withPodCidrs(result, resource), stored, resource)
-    : result;
+  switch (resource.plural) {
+    case 'nodes':
+      return checkPodCidrs(withPodCidrs(result, resource), stored, resource);
+    case 'daemonsets':
+      unchanged('spec.selector', { before: stored, after: result, resource });
+      return checkSelector(result, resource);
+    case 'clusterrolebindings':
+      unchanged('roleRef', { before: stored, after: result, resource });
+      return result;
+    default:
+      return result;
+  }
+}
+
+interface Change {
+  readonly before: KubeObject;
+  readonly after: KubeObject;
+  readonly resource: Resource;
+}
+
+/** Throws 422 when a field that counts for ever has another value. Source: `ValidateDaemonSetUpdate`, `ValidateClusterRoleBindingUpdate`. */
+function unchanged(field: string, { before, after, resource }: Change): void {
+  const value = valueAt(after, field);
+  if (Bun.deepEquals(valueAt(before, field), value, true)) return;
+  throw refused(after, resource, { field, value, why: 'field is immutable' });
+}
+
+/** A DaemonSet's selector must select its own pods. Source: `ValidateDaemonSetSpec`; `matchExpressions` are not looked at. */
+function checkSelector(object: KubeObject, resource: Resource): KubeObject {
+  const selector = valueAt(object, 'spec.selector.matchLabels');
+  const labels = valueAt(object, 'spec.template.metadata.labels');
+  const wanted = isObject(selector) ? Object.entries(selector) : [];
+  const found = isObject(labels) ? labels : {};
+  if (wanted.length > 0 && wanted.every(([key, value]) => found[key] === value)) return object;
+  const why = '`selector` does not match template `labels`';
+  throw refused(object, resource, { field: 'spec.template.metadata.labels', value: labels, why });
+}
+
+interface Refusal {
+  readonly field: string;
+  readonly value: Json | undefined;
+  readonly why: string;
+}
+
+function refused({ metadata }: KubeObject, resource: Resource, { field, value, why }: Refusal) {
+  const subject = { ...resource, name: metadata.name };
+  return invalid(subject, field, `Invalid value: ${JSON.stringify(value ?? null)}: ${why}`);
 }
 
 function keep(changed: KubeObject, stored: KubeObject, field: 'spec' | 'status'): KubeObject {

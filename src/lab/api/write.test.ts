@@ -224,3 +224,38 @@ test('deleting a namespace takes its objects along', async () => {
   expect((await call(server, 'DELETE /api/v1/namespaces/apps')).code).toBe(200);
   expect(server.pods.list().map(({ metadata }) => metadata.name)).toEqual(['q']);
 });
+
+const DAEMON = {
+  metadata: { name: 'd' },
+  spec: { selector: { matchLabels: { app: 'a' } }, template: { metadata: { labels: { app: 'a', b: 'c' } } } },
+};
+const BINDING = { metadata: { name: 'b' }, roleRef: { kind: 'ClusterRole', name: 'r' } };
+
+test.each([
+  ['daemonsets', '/apis/apps/v1/namespaces/default/daemonsets', DAEMON],
+  ['clusterrolebindings', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', BINDING],
+])('%s: what counts for ever cannot be changed, everything else can', async (_name, path, object) => {
+  await using server = await startApiServer();
+  expect((await call(server, `POST ${path}`, { body: object })).code).toBe(201);
+  const { name } = object.metadata;
+  const change = (body: unknown) => call(server, `PATCH ${path}/${name}`, { body, type: MERGE });
+  const selector = { spec: { selector: { matchLabels: { b: 'c' } } } };
+  const refused = await change('spec' in object ? selector : { roleRef: { name: 'other' } });
+  expect([refused.code, refused.body['message']]).toEqual([
+    422,
+    expect.stringContaining('field is immutable'),
+  ]);
+  expect((await change({ metadata: { labels: { x: 'y' } } })).code).toBe(200);
+});
+
+test('a DaemonSet that does not select its own pods is refused', async () => {
+  await using server = await startApiServer();
+  const path = '/apis/apps/v1/namespaces/default/daemonsets';
+  const post = (spec: unknown) => call(server, `POST ${path}`, { body: { metadata: { name: 'd' }, spec } });
+  const { template } = DAEMON.spec;
+  for (const selector of [{}, { matchLabels: {} }, { matchLabels: { app: 'other' } }])
+    expect((await post({ selector, template })).code).toBe(422);
+  expect((await call(server, `POST ${path}`, { body: DAEMON })).code).toBe(201);
+  const labels = { spec: { template: { metadata: { labels: { app: 'b' } } } } };
+  expect((await call(server, `PATCH ${path}/d`, { body: labels, type: STRATEGIC })).code).toBe(422);
+});
