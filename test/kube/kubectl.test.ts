@@ -1,26 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { startApiServer, type ApiServer } from '#lab/api/server.ts';
-
-const KUBECTL = 'kubectl';
+import { Kubectl } from '../support/kubectl.ts';
 
 let server: ApiServer;
-let folder: string;
+let tool: Kubectl;
 
 beforeAll(async () => {
   server = await startApiServer();
-  folder = mkdtempSync(join(tmpdir(), 'flannel-kubectl-'));
-  const config = {
-    kind: 'Config',
-    apiVersion: 'v1',
-    clusters: [{ name: 'lab', cluster: { server: server.url } }],
-    users: [{ name: 'lab', user: {} }],
-    contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
-    'current-context': 'lab',
-  };
-  writeFileSync(join(folder, 'config'), JSON.stringify(config));
+  tool = new Kubectl(server.url);
   server.nodes.create({
     metadata: { name: 'n1', labels: { 'node-role.kubernetes.io/control-plane': '' } },
     spec: { podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24'] },
@@ -44,39 +31,12 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.close();
-  rmSync(folder, { recursive: true, force: true });
+  tool[Symbol.dispose]();
 });
 
-interface Result {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs kubectl against the server, with nothing from the user's own configuration. */
-async function kubectl(...args: string[]): Promise<Result> {
-  const flags = ['--kubeconfig', join(folder, 'config'), '--cache-dir', join(folder, 'cache')];
-  const child = Bun.spawn([KUBECTL, ...flags, '--request-timeout', '10s', ...args], {
-    stdout: 'pipe',
-    stderr: 'pipe',
-    env: { HOME: folder, PATH: '/usr/bin:/bin' },
-  });
-  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { code, out, err };
-}
-
-/** The output of a call that must succeed. */
-async function ok(...args: string[]): Promise<string> {
-  const { code, out, err } = await kubectl(...args);
-  expect({ args, code, err: code === 0 ? '' : err }).toEqual({ args, code: 0, err: '' });
-  return out;
-}
-
-function manifest(name: string, text: string): string {
-  const path = join(folder, name);
-  writeFileSync(path, text);
-  return path;
-}
+const kubectl = (...args: string[]) => tool.run(...args);
+const ok = (...args: string[]) => tool.ok(...args);
+const manifest = (name: string, text: string) => tool.write(name, text);
 
 /** Rows of a table by column. */
 function rows(table: string): string[][] {
