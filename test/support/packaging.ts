@@ -11,7 +11,7 @@ export function sourcePath(path: string): string {
 
 /** The objects of a manifest's text, in its order. */
 export function objectsOfYaml(text: string): KubeObject[] {
-  const parsed = Bun.YAML.parse(text) as unknown;
+  const parsed: unknown = Bun.YAML.parse(text);
   return (Array.isArray(parsed) ? parsed : [parsed]).filter((each) => each !== null) as KubeObject[];
 }
 
