@@ -195,6 +195,24 @@ test('three members: one dies, one freezes, the rest of the cluster answers', as
   etcd.thaw(at);
 }, 60_000);
 
+test('the leader is lost: what was written stays, and the watch goes on elsewhere', async () => {
+  await using etcd = await EtcdCluster.start({ members: 3 });
+  const client = clientOf(etcd.endpoints);
+  await client.putIf({ key: '/a', value: '1', lease: 0n, unchangedSince: 0n }, never);
+  const leader = etcd.leader();
+  await etcd.kill(leader);
+  await eventually(async () => expect((await client.get('/a', never))?.value).toBe('1'), 15_000);
+  await eventually(async () => {
+    const kv = await client.get('/a', never);
+    const put = { key: '/a', value: '2', lease: 0n, unchangedSince: kv?.modRevision ?? 0n };
+    expect(await client.putIf(put, never)).toBe(true);
+  }, 15_000);
+  const watch = follow(client, '/a', 1n);
+  await watch.created;
+  await eventually(() => expect(watch.events.map(({ kv }) => kv.value)).toEqual(['1', '2']));
+  watch.stop();
+}, 60_000);
+
 describe('TLS and authentication', () => {
   const folder = mkdtempSync(join(tmpdir(), 'flannel-etcd-tls-'));
   const file = (name: string) => join(folder, name);

@@ -396,4 +396,21 @@ describe('holding the lease', () => {
     );
     expect(await node.watching).toBeInstanceOf(LeaseLost);
   }, 30_000);
+
+  test("etcd away until the lease is over: it ends, instead of serving a subnet that may be another node's", async () => {
+    const clock = new ManualClock();
+    const real = createEtcdClient({ endpoints: etcd.endpoints, username: '' });
+    let away = false;
+    const get: EtcdClient['get'] = (...args) =>
+      away ? Promise.reject(new Error('away')) : real.get(...args);
+    const client = { ...bound(real), get };
+    const node = await new Node('192.0.2.1', { more: { clock, client, random: () => 0.5 } }).start();
+    away = true;
+    let ended = false;
+    void node.watching?.then(() => (ended = true));
+    await clock.advance(23.99 * 3_600_000);
+    expect(ended).toBe(false);
+    await clock.advance(0.02 * 3_600_000);
+    expect(String(await node.watching)).toContain('could not be renewed before it expired');
+  }, 60_000);
 });

@@ -51,6 +51,16 @@ export class EtcdCluster implements AsyncDisposable {
     return this.#members.map(({ client }) => client);
   }
 
+  /** Which member leads. */
+  leader(): number {
+    const status = JSON.parse(this.ctl('endpoint', 'status', '-w', 'json')) as {
+      Endpoint: string;
+      Status: { leader: number; header: { member_id: number } };
+    }[];
+    const found = status.find(({ Status }) => Status.leader === Status.header.member_id);
+    return this.endpoints.indexOf(found?.Endpoint ?? '');
+  }
+
   /** Ends a member: SIGKILL unless told otherwise. */
   async kill(at = 0, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     const member = this.#member(at);

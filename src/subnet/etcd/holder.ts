@@ -66,7 +66,7 @@ export class Holder {
   }
 
   /** ms until the lease expires when it is not renewed; undefined for a reservation. */
-  timeLeft(): number | undefined {
+  #timeLeft(): number | undefined {
     return this.#expires === undefined ? undefined : this.#expires - this.#options.clock.monotonic();
   }
 
@@ -100,6 +100,9 @@ export class Holder {
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof LeaseLost) throw error;
+        // Another node may have the subnet by now: not one more entry on the strength of a lease that is over.
+        if ((this.#timeLeft() ?? 1) <= 0)
+          throw new LeaseLost(this.name, 'could not be renewed before it expired');
         complaint.say('the lease in etcd cannot be looked after, trying again', error);
         onSilence();
       }
