@@ -49,6 +49,7 @@ export async function openEtcdStore(
   const manager = createEtcdManager({
     ...common,
     configText,
+    relax: () => Bun.gc(true),
     previous: previousSubnets(flags['subnet-file'], log),
     renewMargin: flags['subnet-lease-renew-margin'] * 60_000,
     publicIps: async () => {

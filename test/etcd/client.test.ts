@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createEtcdClient, type EtcdClient, type KvEvent } from '#clients/etcd/client.ts';
+import { createEtcdClient, type EtcdClient, type KeyValue, type KvEvent } from '#clients/etcd/client.ts';
 import { cureOf } from '#base/errors.ts';
 import { isCompacted } from '#clients/etcd/errors.ts';
 import type { EtcdConfig } from '#clients/etcd/transport.ts';
@@ -23,6 +23,12 @@ async function failure(work: Promise<unknown>): Promise<Error> {
     if (error instanceof Error) return error;
   }
   throw new Error('it did not fail');
+}
+
+async function listed(client: EtcdClient, prefix: string) {
+  const kvs: KeyValue[] = [];
+  const revision = await client.list(prefix, { signal: never, onPage: (page) => kvs.push(...page) });
+  return { kvs, revision };
 }
 
 /** Follows a prefix in the background. */
@@ -83,7 +89,7 @@ describe('one member', () => {
     }
     etcd.ctl('put', '/many0', 'x');
     etcd.ctl('put', '/many', 'x');
-    const { kvs, revision } = await client.list('/many/', never);
+    const { kvs, revision } = await listed(client, '/many/');
     expect(kvs.map(({ key }) => key)).toEqual(many);
     expect(revision).toBeGreaterThan(20n);
   });
@@ -104,7 +110,7 @@ describe('one member', () => {
 
   test('a watch tells all since a revision, then what happens', async () => {
     etcd.ctl('put', '/w/a', '1');
-    const { revision } = await client.list('/w/', never);
+    const { revision } = await listed(client, '/w/');
     etcd.ctl('put', '/w/b', '2');
     const watch = follow(client, '/w/', revision + 1n);
     await watch.created;
@@ -121,7 +127,7 @@ describe('one member', () => {
 
   test('a watch from before a compaction says so', async () => {
     etcd.ctl('put', '/c/a', '1');
-    const { revision } = await client.list('/c/', never);
+    const { revision } = await listed(client, '/c/');
     etcd.ctl('put', '/c/a', '2');
     etcd.ctl('compact', String(revision + 1n));
     const watch = follow(client, '/c/', revision - 1n);

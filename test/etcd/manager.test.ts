@@ -81,6 +81,7 @@ class Node {
       previous: previous === undefined ? {} : { ipv4: Cidr.parse(previous) },
       publicIps: (): Promise<PerFamily<Ip>> => Promise.resolve({ ipv4: Ip.parse(ip) }),
       draft: () => this.attributes,
+      relax: () => {},
       configText: options.config ?? CONFIG,
       onConfig: (text) => void this.configs.push(text),
       ...more,

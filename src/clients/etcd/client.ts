@@ -17,12 +17,6 @@ import {
 
 export type { KeyValue, KvEvent } from './wire.ts';
 
-export interface Listing {
-  readonly kvs: readonly KeyValue[];
-  /** The store's revision at which this was so. */
-  readonly revision: bigint;
-}
-
 export interface PutIf {
   readonly key: string;
   readonly value: string;
@@ -47,8 +41,14 @@ export interface EtcdClient {
   /** The member that is asked next. */
   readonly endpoint: string;
   get(key: string, signal: AbortSignal): Promise<KeyValue | undefined>;
-  /** All keys with the prefix, at one revision, in pages. */
-  list(prefix: string, signal: AbortSignal): Promise<Listing>;
+  /**
+   * All keys with the prefix as they were at one revision, which is returned. `onPage` gets them page by page, so that thousands of
+   * values need not be in memory at once.
+   */
+  list(
+    prefix: string,
+    options: { readonly signal: AbortSignal; readonly onPage: (kvs: readonly KeyValue[]) => void },
+  ): Promise<bigint>;
   /** Puts when nobody was faster; false when somebody was. */
   putIf(put: PutIf, signal: AbortSignal): Promise<boolean>;
   /** Deletes when the key is as last seen; false when not. */
@@ -64,7 +64,8 @@ export interface EtcdClient {
   close(): void;
 }
 
-const PAGE = 1000;
+/** Keys of a page. */
+const PAGE = 500;
 const FOREVER = 2 ** 31 - 1;
 
 export function createEtcdClient(config: EtcdConfig, readFile?: ReadFile): EtcdClient {
@@ -91,8 +92,10 @@ class GatewayClient implements EtcdClient {
     return kvs[0];
   }
 
-  async list(prefix: string, signal: AbortSignal): Promise<Listing> {
-    const kvs: KeyValue[] = [];
+  async list(
+    prefix: string,
+    { signal, onPage }: { readonly signal: AbortSignal; readonly onPage: (kvs: readonly KeyValue[]) => void },
+  ): Promise<bigint> {
     let from = prefix;
     let revision = 0n;
     for (;;) {
@@ -105,10 +108,10 @@ class GatewayClient implements EtcdClient {
         },
         signal,
       );
-      kvs.push(...page.kvs);
+      onPage(page.kvs);
       if (revision === 0n) revision = page.revision;
       const last = page.kvs.at(-1);
-      if (!page.more || last === undefined) return { kvs, revision };
+      if (!page.more || last === undefined) return revision;
       from = `${last.key}\0`;
     }
   }

@@ -6,7 +6,7 @@ import type { NetworkConfig } from '../config.ts';
 import { Complaint, type RetryContext, Waits } from '../kube/retry.ts';
 import type { PerFamily } from '../lease.ts';
 import type { OwnAttributes, OwnRecord } from '../manager.ts';
-import { chooseSubnets, type Choice } from './choose.ts';
+import { chooseSubnets, type Choice, isOurs } from './choose.ts';
 import { type Entry, entryOf } from './entry.ts';
 import { subnetName, subnetsPrefix } from './keys.ts';
 import { renderLeaseValue } from './value.ts';
@@ -22,6 +22,8 @@ export interface ClaimContext extends RetryContext {
   readonly previous: PerFamily<Cidr>;
   /** This node's published addresses; may wait for an interface. */
   readonly publicIps: (signal: AbortSignal) => Promise<PerFamily<Ip>>;
+  /** Frees what a page of a list left behind; its cost counts, so it may do nothing. */
+  readonly relax: () => void;
   /** What this node would publish with these subnets. */
   readonly draft: (own: OwnRecord) => OwnAttributes;
 }
@@ -46,7 +48,7 @@ export async function claimSubnet(
     let failure: unknown;
     try {
       const publicIps = await context.publicIps(signal);
-      const entries = await listEntries(context, signal);
+      const entries = await listEntries(context, { config, publicIps, signal });
       const choice = chooseSubnets({ ...context, config, entries, publicIps });
       const claim = await carryOut(context, { choice, publicIps, signal });
       if (claim !== undefined) {
@@ -63,10 +65,27 @@ export async function claimSubnet(
   }
 }
 
-export async function listEntries(context: ClaimContext, signal: AbortSignal): Promise<Entry[]> {
+/** All leases; of those that are not ours only what the choice depends on. */
+async function listEntries(
+  context: ClaimContext,
+  parts: { readonly config: NetworkConfig; readonly publicIps: PerFamily<Ip>; readonly signal: AbortSignal },
+): Promise<Entry[]> {
+  const { client, relax } = context;
   const prefix = subnetsPrefix(context.prefix);
-  const { kvs } = await context.client.list(prefix, signal);
-  return kvs.flatMap((kv) => entryOf(kv, prefix) ?? []);
+  const entries: Entry[] = [];
+  await client.list(prefix, {
+    signal: parts.signal,
+    onPage: (kvs) => {
+      for (const kv of kvs) {
+        const entry = entryOf(kv, prefix);
+        if (entry === undefined) continue;
+        const ours = isOurs(entry, parts.publicIps, parts.config);
+        entries.push(ours ? entry : { ...entry, value: 'not ours', text: '' });
+      }
+      relax();
+    },
+  });
+  return entries;
 }
 
 interface Step {

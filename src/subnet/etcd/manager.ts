@@ -122,19 +122,23 @@ class EtcdManager implements SubnetManager {
     const { client, prefix, log, observer } = this.#options;
     const { config, holder } = this.#held();
     const config0 = await client.get(configKey(prefix), signal);
-    const { kvs, revision } = await client.list(subnetsPrefix(prefix), signal);
+    const leases = new Map<string, Lease>();
+    let own: Entry | undefined;
+    const revision = await client.list(subnetsPrefix(prefix), {
+      signal,
+      onPage: (kvs) => {
+        for (const kv of kvs) {
+          const entry = entryOf(kv, subnetsPrefix(prefix));
+          if (entry?.name === holder.name) own = entry;
+          const lease = entry === undefined ? undefined : this.#read(entry, config);
+          if (lease !== undefined) leases.set(lease.name, lease);
+        }
+        this.#options.relax();
+      },
+    });
     this.#heard();
     this.#sawConfig(config0?.value);
-    const entries = kvs.flatMap((kv) => entryOf(kv, subnetsPrefix(prefix)) ?? []);
-    await this.#sawOwn(
-      entries.find((entry) => entry.name === holder.name),
-      signal,
-    );
-    const leases = new Map<string, Lease>();
-    for (const entry of entries) {
-      const lease = this.#read(entry, config);
-      if (lease !== undefined) leases.set(lease.name, lease);
-    }
+    await this.#sawOwn(own, signal);
     this.#leases = leases;
     this.#revision = revision + 1n;
     observer.listed();
