@@ -1,22 +1,15 @@
-import { describe, type ErrnoError, type FlannelError, isExists, isNotFound } from '#base/errors.ts';
+import { type ErrnoError, type FlannelError, isExists, isNotFound } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES, type Family } from '#net/family.ts';
 import type { Claims, EntryChange } from './claims.ts';
+import { DirectRecord, isDirect } from './direct-record.ts';
 import type { DirectRoutes } from './direct-routes.ts';
 import { describeRival, liveEntries, type Rival } from './entries.ts';
 import type { HostLink, KernelOp, KernelPort } from './kernel.ts';
 import { linkDifference, staleLinks } from './links.ts';
 import { familyOf, mendedBy, Pass, type PassReport } from './pass.ts';
-import {
-  describeEntry,
-  entryKey,
-  sameEntry,
-  type Entry,
-  type HostPlan,
-  type RouteEntry,
-  type VxlanLink,
-} from './plan.ts';
+import { describeEntry, entryKey, sameEntry, type Entry, type HostPlan, type VxlanLink } from './plan.ts';
 
 /** What is gone already need not be removed. */
 const REMOVALS: ReadonlySet<KernelOp['op']> = new Set([
@@ -43,13 +36,12 @@ export interface ReconcilerOptions {
 /** The only writer to the kernel's network state: makes it equal to the plan and touches nothing else. */
 export class Reconciler {
   readonly #kernel: KernelPort;
-  readonly #directRoutes: DirectRoutes;
+  readonly #direct: DirectRecord;
   readonly #log: Logger;
   readonly #families: readonly Family[];
   readonly #relax: () => void;
   /** Keys of entries that the kernel does not take. */
   readonly #refused = new Set<string>();
-  #recordComplaint = '';
   /** Foreign routes that were found to go before ours. */
   #before: ReadonlySet<string> = new Set();
   /** Families that may have blackhole routes of ours; those of an earlier run are not known. */
@@ -57,7 +49,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#kernel = options.kernel;
-    this.#directRoutes = options.directRoutes;
+    this.#direct = new DirectRecord(options.directRoutes, options.log);
     this.#log = options.log;
     this.#families = options.families ?? FAMILIES;
     this.#relax = options.relax ?? (() => {});
@@ -103,7 +95,7 @@ export class Reconciler {
     const errorsBefore = pass.report().errors.length;
     const routes = change.put.filter((entry) => entry.type === 'route');
     const direct = routes.filter((route) => isDirect(plan, route));
-    if (direct.length > 0) this.#record(() => this.#directRoutes.remember(direct));
+    this.#direct.remember(direct);
     // Routes come last and go first, and the new is there before the old goes: a packet never takes a route whose
     // neighbour or FDB entry is not there.
     pass.guard(() => {
@@ -115,23 +107,7 @@ export class Reconciler {
       (route) => !direct.includes(route),
     );
     const sound = pass.report().errors.length === errorsBefore;
-    if (gone.length > 0 && sound) this.#record(() => this.#directRoutes.forget(gone));
-  }
-
-  /** A record that cannot be written must not keep the routes from being made: it only matters over a restart. */
-  #record(write: () => void): void {
-    try {
-      write();
-      this.#recordComplaint = '';
-    } catch (error) {
-      const text = describe(error);
-      if (text !== this.#recordComplaint) {
-        this.#log.warn('direct routes cannot be written down; after a restart stale ones may stay', {
-          error: text,
-        });
-      }
-      this.#recordComplaint = text;
-    }
+    if (sound) this.#direct.forget(gone);
   }
 
   /** Returns the links by name, as they are afterwards. */
@@ -226,7 +202,7 @@ export class Reconciler {
     const relax = plan.entries.size > LARGE ? this.#relax : () => {};
     const rivals: Rival[] = [];
     const onRival = (rival: Rival) => void rivals.push(rival);
-    const options = { links: byName, remembered: this.#directRoutes.known(), relax, onRival };
+    const options = { links: byName, remembered: this.#direct.known(), relax, onRival };
     for (const entry of liveEntries(this.#kernel, plan, options)) {
       const wanted = plan.entries.get(entryKey(entry));
       if (wanted === undefined) {
@@ -253,8 +229,8 @@ export class Reconciler {
       put.push(wanted);
     }
     this.#refused.clear();
-    this.#forgetVanished(plan, remove);
-    this.#adopt(plan, right);
+    this.#direct.forgetVanished(plan, remove);
+    this.#direct.adopt(plan, right);
     if (put.length === 0 && remove.length === 0) return;
     this.#change(pass, plan, { put, remove });
   }
@@ -267,24 +243,6 @@ export class Reconciler {
         this.#log.warn('a route of somebody else goes before the one to a peer', { route: what });
     }
     this.#before = now;
-  }
-
-  /** Direct routes that were there already, perhaps made by the original: from now on they are ours. */
-  #adopt(plan: HostPlan, right: ReadonlySet<Entry>): void {
-    const direct: RouteEntry[] = [];
-    for (const entry of right) if (entry.type === 'route' && isDirect(plan, entry)) direct.push(entry);
-    if (direct.length > 0) this.#record(() => this.#directRoutes.remember(direct));
-  }
-
-  /** Records of routes that are neither planned nor there: somebody else made an end of them. */
-  #forgetVanished(plan: HostPlan, remove: readonly Entry[]): void {
-    const alive = new Set(remove.map(entryKey));
-    const vanished = this.#directRoutes.known().filter((route) => {
-      const wanted = plan.entries.get(entryKey(route));
-      const direct = wanted?.type === 'route' && isDirect(plan, wanted);
-      return !direct && !alive.has(entryKey(route));
-    });
-    if (vanished.length > 0) this.#record(() => this.#directRoutes.forget(vanished));
   }
 
   /** In groups, so that the requests of thousands of entries are not in memory all at once. */
@@ -333,11 +291,6 @@ export function planOf(devices: Omit<HostPlan, 'entries'>, claims: Claims): Host
 
 function byText(cidr: Cidr): [string, Cidr] {
   return [cidr.toString(), cidr];
-}
-
-/** A route through a link that is not ours. */
-function isDirect(plan: HostPlan, route: RouteEntry): boolean {
-  return plan.links.every((link) => link.name !== route.link);
 }
 
 function rank(entry: Entry): number {
