@@ -96,6 +96,8 @@ describeInNetns(
       // What somebody breaks is repaired, too.
       must(['ip', 'route', 'delete', '10.244.2.0/24', 'dev', 'flannel.1']);
       await eventually(() => expect(routes()).toBe(`${TO_N2}\n${TO_N3}`));
+      // The report of the repair comes through another process, and may come after it.
+      await eventually(() => expect(reports.lines().at(-1)).toContain(TO_N2));
       const later = reports.lines().length;
       await world.api.faults.listen();
       await eventually(async () => expect((await readyz()).status).toBe(200), 10_000);
