@@ -6,7 +6,20 @@ import { createInterface } from 'node:readline';
 import { bunPath, root } from './bun.mjs';
 import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ensure.mjs';
 
-const SUITES = ['contract', 'netns', 'vm', 'cri', 'stress', 'kube', 'etcd', 'compat', 'agent', 'soak', 'e2e'];
+const SUITES = [
+  'contract',
+  'netns',
+  'vm',
+  'cri',
+  'stress',
+  'kube',
+  'helm',
+  'etcd',
+  'compat',
+  'agent',
+  'soak',
+  'e2e',
+];
 
 /** Runs a step with its output passed through; returns whether it succeeded and what the kernel lacked. */
 async function step(name, command, args) {
