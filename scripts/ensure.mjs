@@ -22,6 +22,22 @@ export const TEST_PACKAGES = [
   { name: 'cpio', program: 'cpio', why: 'packs the file system of that machine' },
   { name: 'strace', program: 'strace', why: 'kills a plugin at each of its system calls' },
   { name: 'kubernetes-client', program: 'kubectl', why: 'tries the lab API as a real client' },
+  { name: 'golang-go', program: 'go', why: 'renders the Helm chart with the engine that Helm is made of' },
+  {
+    name: 'golang-github-masterminds-sprig-dev',
+    program: '/usr/share/gocode/src/github.com/Masterminds/sprig/functions.go',
+    why: 'the functions of its templates',
+  },
+  {
+    name: 'golang-github-ghodss-yaml-dev',
+    program: '/usr/share/gocode/src/github.com/ghodss/yaml/yaml.go',
+    why: 'reads and writes their YAML',
+  },
+  {
+    name: 'python3-jsonschema',
+    program: '/usr/lib/python3/dist-packages/jsonschema/__init__.py',
+    why: 'checks values against the schema of the chart',
+  },
   { name: 'etcd-server', program: 'etcd', why: 'the store of the etcd subnet manager' },
   { name: 'etcd-client', program: 'etcdctl', why: 'looks into it as an operator does' },
   { name: 'systemd', program: 'systemd-analyze', why: 'reads the units' },

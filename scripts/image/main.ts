@@ -5,6 +5,7 @@ import { VERSION } from '#base/version.ts';
 import { baseLayer } from './base.ts';
 import { debianPackages } from './debian.ts';
 import { FileTree } from './file-tree.ts';
+import { IMAGE } from './name.ts';
 import { type ImageSpec, isoTime, layer, ociArchive, type Platform } from './oci.ts';
 import { must, sha256 } from './run.ts';
 import { billOfMaterials, type NpmPackage } from './sbom.ts';
@@ -130,7 +131,7 @@ function main(): void {
     options: {
       bin: { type: 'string', multiple: true, default: [] },
       out: { type: 'string', default: `${root}dist/image` },
-      name: { type: 'string', default: `localhost/flannel:v${VERSION}` },
+      name: { type: 'string', default: IMAGE },
     },
   });
   const start = Date.now();

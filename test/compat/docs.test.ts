@@ -83,6 +83,11 @@ describe.each(pages)('%s', (page) => {
     }
   });
 
+  test('what it names below packaging is there', () => {
+    const paths = found(page, /\b(packaging\/[\w./-]*\w)/g);
+    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
   test('a file below docs or src that it names is there', () => {
     // In the map and the walks paths stand without src/: those are not looked for.
     const files = found(page, /^((?:docs|src|test|scripts)\/[\w./-]+\.(?:ts|mjs|md|txt))$/g);
@@ -203,7 +208,8 @@ describe('the installation page', () => {
     const [netConf = '', conflist = ''] = blocks('json');
     expect(parseNetworkConfig(netConf, { source: 'net-conf.json' }).warnings).toEqual([]);
     expect(JSON.parse(conflist)).toEqual(FLANNEL_CONFLIST);
-    const kubeconfig = parseKubeconfig(blocks('yaml')[1] ?? '', { path: '/etc/kube-flannel/kubeconfig' });
+    const text = blocks('yaml').find((block) => block.includes('kind: Config\n')) ?? '';
+    const kubeconfig = parseKubeconfig(text, { path: '/etc/kube-flannel/kubeconfig' });
     expect(kubeconfig.token?.toString()).toBe('/etc/kube-flannel/token');
     expect(kubeconfig.ca?.toString()).toBe('/etc/kube-flannel/ca.crt');
   });
