@@ -79,7 +79,7 @@ function publicAddresses(options: ExternalOptions, addresses: PerFamily<Ip>): Pa
 }
 
 /** The live view that the choice is made from. */
-function viewOf(rtnetlink: Rtnetlink): InterfaceView {
+export function viewOf(rtnetlink: Rtnetlink): InterfaceView {
   return {
     links: rtnetlink.links(),
     addresses: rtnetlink.addresses(),

@@ -63,6 +63,11 @@ export class Peers {
     return this.#reasons;
   }
 
+  /** The same in words, every family that is left out. */
+  get complaints(): ReadonlyMap<string, string> {
+    return this.#complaints;
+  }
+
   /** What the events, taken together, change in the kernel. */
   take(events: readonly LeaseEvent[]): EntryChange {
     const change = this.claims.apply(this.#wishes(events));

@@ -37,6 +37,11 @@ export class Claims {
     return this.#entries;
   }
 
+  /** What each owner claims, by owner: a live view. */
+  get claimed(): ReadonlyMap<string, readonly Entry[]> {
+    return this.#byOwner;
+  }
+
   /** Replaces everything that `owner` claims; says what that changes. */
   set(owner: string, wanted: readonly Entry[]): EntryChange {
     return this.apply([[owner, wanted]]);

@@ -12,7 +12,7 @@ export type MendedKind = (typeof MENDED_KINDS)[number];
 export interface PassReport {
   /** Changes written. */
   readonly written: number;
-  /** What was not as planned, in words, at most `FOUND_LIMIT`. */
+  /** What was not as planned, in words: the first of them. */
   readonly found: readonly string[];
   /** Number of things that were not as planned. */
   readonly foundCount: number;
@@ -23,6 +23,7 @@ export interface PassReport {
   readonly blocking: FlannelError | undefined;
 }
 
+/** How many findings are put into words unless told otherwise: enough for a log. */
 const FOUND_LIMIT = 20;
 
 /** Takes down what a pass finds and does. */
@@ -33,18 +34,20 @@ export class Pass {
   /** Those that all errors so far are of; undefined once there was one of the whole node. */
   #failed: Set<Family> | undefined = new Set();
   readonly #families: readonly Family[];
+  readonly #foundLimit: number;
   #foundCount = 0;
   #written = 0;
 
   /** `families`: those that are planned. */
-  constructor(families: readonly Family[]) {
+  constructor(families: readonly Family[], foundLimit = FOUND_LIMIT) {
     this.#families = families;
+    this.#foundLimit = foundLimit;
   }
 
   /** The words are made only for the first few. */
   find(what: () => string): void {
     this.#foundCount += 1;
-    if (this.#found.length < FOUND_LIMIT) this.#found.push(what());
+    if (this.#found.length < this.#foundLimit) this.#found.push(what());
   }
 
   mend(kind: MendedKind, count = 1): void {

@@ -31,6 +31,8 @@ export interface ReconcilerOptions {
   readonly families?: readonly Family[];
   /** Called between large steps (thousands of entries): a place to collect garbage before the next one makes more. */
   readonly relax?: () => void;
+  /** How many findings of a pass are put into words; default: enough for a log. */
+  readonly foundLimit?: number;
 }
 
 /** The only writer to the kernel's network state: makes it equal to the plan and touches nothing else. */
@@ -40,6 +42,7 @@ export class Reconciler {
   readonly #log: Logger;
   readonly #families: readonly Family[];
   readonly #relax: () => void;
+  readonly #foundLimit: number | undefined;
   /** Keys of entries that the kernel does not take. */
   readonly #refused = new Set<string>();
   /** Foreign routes that were found to go before ours. */
@@ -53,6 +56,7 @@ export class Reconciler {
     this.#log = options.log;
     this.#families = options.families ?? FAMILIES;
     this.#relax = options.relax ?? (() => {});
+    this.#foundLimit = options.foundLimit;
   }
 
   /** Keys (`entryKey`) of planned entries that the kernel refused when they were last tried: a live view. */
@@ -62,7 +66,7 @@ export class Reconciler {
 
   /** Reads everything, writes the difference, removes what is ours and not planned. */
   full(plan: HostPlan): PassReport {
-    const pass = new Pass(this.#families);
+    const pass = new Pass(this.#families, this.#foundLimit);
     pass.guard(() => {
       const links = this.#devices(pass, plan);
       this.#blackholes(pass, plan.blackholes, 'all');

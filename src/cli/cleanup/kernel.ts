@@ -2,9 +2,10 @@ import { FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { Claims } from '#host/claims.ts';
 import { FileDirectRoutes, MemoryDirectRoutes } from '#host/direct-routes.ts';
-import type { KernelOp, KernelPort } from '#host/kernel.ts';
+import type { KernelOp } from '#host/kernel.ts';
 import { NetlinkKernel } from '#host/netlink-kernel.ts';
 import { describeEntry } from '#host/plan.ts';
+import { readOnlyKernel } from '#host/read-only-kernel.ts';
 import { planOf, Reconciler } from '#host/reconcile.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import { createTraffic } from '#traffic/create.ts';
@@ -34,7 +35,7 @@ export function kernelRemovals(options: KernelCleanup): Removal[] {
   const ops: KernelOp[] = [];
   const remembered = new MemoryDirectRoutes();
   remembered.remember(new FileDirectRoutes(directRoutes).known());
-  const dry = new Reconciler({ kernel: readOnly(real, ops), directRoutes: remembered, log });
+  const dry = new Reconciler({ kernel: readOnlyKernel(real, ops), directRoutes: remembered, log });
   dry.full(planOf({ links: [], blackholes: [] }, new Claims()));
   const what = ops.map(describeOp).join(', ');
   const removals: Removal[] = [];
@@ -56,24 +57,6 @@ function removeAll({ directRoutes, log }: KernelCleanup): void {
 function removeLink(name: string): void {
   using net = Rtnetlink.open();
   if (net.link(name) !== undefined) net.deleteLink(name);
-}
-
-/** Answers like the kernel and writes nothing: takes down what would have been written. */
-function readOnly(kernel: KernelPort, ops: KernelOp[]): KernelPort {
-  return {
-    links: () => kernel.links(),
-    txChecksum: (name) => kernel.txChecksum(name),
-    addresses: (link) => kernel.addresses(link),
-    neighbours: (link, family) => kernel.neighbours(link, family),
-    fdb: (link) => kernel.fdb(link),
-    routes: (family, link) => kernel.routes(family, link),
-    blackholes: (family) => kernel.blackholes(family),
-    settleLink: () => [],
-    apply: (more) => {
-      ops.push(...more);
-      return more.map(() => undefined);
-    },
-  };
 }
 
 function describeOp(op: KernelOp): string {
