@@ -12,6 +12,7 @@ import type { OwnRecord } from '#subnet/manager.ts';
 import { openEtcdStore } from './etcd-store.ts';
 import { findExternalInterface } from './external.ts';
 import type { Readiness } from './health.ts';
+import type { InspectSources } from './inspect/socket.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
 import type { AgentOptions } from './options.ts';
 import { Reporter } from './reporter.ts';
@@ -57,6 +58,11 @@ export class Agent {
 
   readiness(): Readiness {
     return this.#reporter.readiness();
+  }
+
+  /** What it can be asked; see `InspectSocket`. */
+  get sources(): InspectSources {
+    return { status: () => this.#reporter.status(), overlay: () => this.#reporter.overlay() };
   }
 
   /** False when the agent runs but does not get on. */

@@ -7,9 +7,11 @@ import { Agent, StartOver, type AgentContext } from './agent.ts';
 import { parseFlags, type ParsedFlags } from './flags.ts';
 import { startHealth } from './health.ts';
 import { helpText } from './help.ts';
+import { InspectSocket, SOCKET_NAME } from './inspect/socket.ts';
 import { AgentMetrics } from './metrics/agent.ts';
 import { checkOptions, type AgentOptions } from './options.ts';
 import { SILENCE } from './readiness.ts';
+import { runFile } from './serving.ts';
 import { Systemd } from './systemd.ts';
 
 /** What no operator sets, but a test does. */
@@ -105,6 +107,8 @@ async function serve(parts: Omit<AgentContext, 'metrics' | 'systemd'>, signal: A
   try {
     const sources = { readiness: () => agent.readiness(), metrics: () => metrics.render() };
     const health = port === 0 ? undefined : startHealth(flags['healthz-ip'], port, sources);
+    const asked = { status: () => agent.sources.status(), overlay: () => agent.sources.overlay() };
+    await using _socket = new InspectSocket(runFile(options, SOCKET_NAME), asked, log);
     try {
       for (;;) {
         try {

@@ -7,6 +7,7 @@ import type { PassReport } from '#host/pass.ts';
 import type { SubnetManager } from '#subnet/manager.ts';
 import type { StoreObserver } from '#subnet/observer.ts';
 import type { Readiness } from './health.ts';
+import type { OverlaySource } from './inspect/overlay-text.ts';
 import type { AgentMetrics, RepairKind, RunView } from './metrics/agent.ts';
 import { capacitySamples, plannedSamples, reservedSamples } from './metrics/run-view.ts';
 import type { PeersSummary } from './peers-summary.ts';
@@ -35,6 +36,7 @@ export interface RunParts {
   readonly plan: () => HostPlan;
   /** True when full passes do not come when they should. */
   readonly stalled: () => boolean;
+  readonly overlay: () => OverlaySource;
 }
 
 /** Knows whether the agent does its work, and tells: status file, metrics, systemd, and whoever waits for the first time. */
@@ -193,11 +195,18 @@ export class Reporter implements RunView {
     return this.#run?.stalled() !== true;
   }
 
-  /** Keeps what others see of readiness up to date. */
-  tick(): void {
-    const readiness = this.readiness();
-    const peers = this.peers();
-    const status = statusOf({
+  overlay(): OverlaySource | undefined {
+    return this.#run?.overlay();
+  }
+
+  /** As the status file, up to this moment. */
+  status(): Record<string, unknown> {
+    const now = time(this.#options.clock.now());
+    return { ...this.#status(this.readiness(), this.peers()), ...this.#passing(), writtenAt: now };
+  }
+
+  #status(readiness: Readiness, peers: PeersSummary | undefined): Record<string, unknown> {
+    return statusOf({
       readiness,
       startedAt: this.#startedAt,
       facts: this.#run?.facts,
@@ -207,7 +216,19 @@ export class Reporter implements RunView {
       rules: this.#rules,
       store: { fromMemory: this.fromMemory, trouble: this.#store?.trouble?.() },
     });
-    this.#write(JSON.stringify(readiness), status);
+  }
+
+  /** What passes by itself. */
+  #passing(): Record<string, unknown> {
+    const age = this.contactAge();
+    return age === undefined ? {} : { lastContact: time(this.#options.clock.now() - age * 1000) };
+  }
+
+  /** Keeps what others see of readiness up to date. */
+  tick(): void {
+    const readiness = this.readiness();
+    const peers = this.peers();
+    this.#write(JSON.stringify(readiness), this.#status(readiness, peers));
     const { systemd } = this.#options;
     systemd.status(readiness.ready ? `ready, ${peers?.programmed ?? 0} peers` : readiness.reason);
     if (readiness.ready || readiness.serving === true) {
@@ -221,11 +242,9 @@ export class Reporter implements RunView {
   }
 
   #write(urgent: string, status: Record<string, unknown>): void {
-    const { log, statusFile, clock, metrics } = this.#options;
-    const age = this.contactAge();
-    const passing = age === undefined ? {} : { lastContact: time(clock.now() - age * 1000) };
+    const { log, statusFile, metrics } = this.#options;
     try {
-      statusFile.update({ urgent, status, passing });
+      statusFile.update({ urgent, status, passing: this.#passing() });
       this.#statusComplaint = '';
     } catch (error) {
       const text = describe(error);

@@ -18,6 +18,8 @@ import { setUpDevices } from './devices.ts';
 import { ExternalWatch } from './external-watch.ts';
 import { Reach } from './external.ts';
 import { Inbox } from './inbox.ts';
+import { overlayOf } from './inspect/overlay.ts';
+import type { OverlaySource } from './inspect/overlay-text.ts';
 import { Keeper } from './keeper.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
 import { HostMonitor } from './monitor.ts';
@@ -28,7 +30,7 @@ import { summarisePeers, type PeersSummary } from './peers-summary.ts';
 import { ReachWatch } from './reach-watch.ts';
 import type { Reporter } from './reporter.ts';
 import { settledOrAborted } from './settled.ts';
-import { startRules } from './start-rules.ts';
+import { plannedRules, rulesMode, startRules } from './start-rules.ts';
 import type { NodeFacts } from './status.ts';
 import { SubnetFile, writtenMtu } from './subnet-file.ts';
 import { Sysctls, sysctlWishes } from './sysctls.ts';
@@ -137,6 +139,7 @@ export class Serving {
       peers: () => this.#summary(),
       plan: this.#plan,
       stalled: () => this.#keeper.stalled,
+      overlay: () => this.#overlay(),
     });
     parts.stack.defer(() => this.#keeper.close());
   }
@@ -169,8 +172,23 @@ export class Serving {
       publicIps: external.publicIps,
       external: { name: external.name, mtu: external.mtu },
       mtu,
-      rulesMode: config.enableNftables ? 'nftables' : 'iptables',
+      rulesMode: rulesMode(config),
     };
+  }
+
+  #overlay(): OverlaySource {
+    const { config, own, manager, options } = this.#parts;
+    const { links } = this.#backend;
+    const set = plannedRules({ config, own, links, flags: options.flags });
+    return overlayOf({
+      node: own.name,
+      backend: this.#backend,
+      plan: this.#plan(),
+      rules: { mode: rulesMode(config), set },
+      peers: this.#peers,
+      unreadable: manager.leftOut(),
+      refused: this.#reconciler.refused,
+    });
   }
 
   #summary(): PeersSummary {

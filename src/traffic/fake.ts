@@ -22,16 +22,26 @@ export class FakeTraffic implements TrafficBackend {
     this.#begin(signal);
     const repaired: string[] = [];
     for (const wanted of flannelTables(rules)) {
-      const found = differences(wanted, this.tables.get(wanted.name));
+      const found = this.#differences(wanted);
       if (found.length === 0) continue;
       this.tables.set(wanted.name, wanted);
-      repaired.push(...found.map((what) => `table ${wanted.family} ${wanted.name}: ${what}`));
+      repaired.push(...found);
     }
     if (repaired.length > 0) {
       this.writes += 1;
       this.touch();
     }
     return { changed: repaired.length > 0, repaired };
+  }
+
+  async compare(rules: RuleSet, signal?: AbortSignal): Promise<readonly string[]> {
+    this.#begin(signal);
+    return flannelTables(rules).flatMap((wanted) => this.#differences(wanted));
+  }
+
+  #differences(wanted: Table): string[] {
+    const found = differences(wanted, this.tables.get(wanted.name));
+    return found.map((what) => `table ${wanted.family} ${wanted.name}: ${what}`);
   }
 
   async clear(signal?: AbortSignal): Promise<Removed> {

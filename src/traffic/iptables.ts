@@ -5,7 +5,7 @@ import { ensureEach } from './each-family.ts';
 import type { RunProgram } from './exec.ts';
 import { forwardDrops } from './forward-drops.ts';
 import { FLANNEL_CHAINS, flannelChains } from './iptables-chain.ts';
-import { joinPlans, planChains, planRemoval } from './iptables-plan.ts';
+import { joinPlans, planChains, planRemoval, type RestorePlan } from './iptables-plan.ts';
 import { IptablesTool } from './iptables-tool.ts';
 import { findVariant, programName, type Variant } from './iptables-variant.ts';
 import type { Ensured, Removed, TrafficBackend } from './port.ts';
@@ -54,6 +54,16 @@ export class IptablesTraffic implements TrafficBackend {
           changed: true,
           repaired: [...ensured.repaired, ...freed.map((what) => `${what}: is left`)],
         };
+  }
+
+  async compare(rules: RuleSet, signal?: AbortSignal): Promise<readonly string[]> {
+    const { used } = await this.#open(signal);
+    const found: string[] = [];
+    for (const own of rules.families) {
+      const plan = await planFamily(used, own, signal);
+      found.push(...plan.found.map((what) => `${programName(own.family, undefined)} ${what}`));
+    }
+    return found;
   }
 
   drops(rules: RuleSet): readonly string[] {
@@ -121,11 +131,18 @@ async function ensureFamily(
   rules: FamilyRules,
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
+  return tool.write(rules.family, await planFamily(tool, rules, signal), signal);
+}
+
+async function planFamily(
+  tool: IptablesTool,
+  rules: FamilyRules,
+  signal: AbortSignal | undefined,
+): Promise<RestorePlan> {
   const live = await tool.mustRead(rules.family, signal);
   const wanted = flannelChains(rules, await tool.features(signal));
   const unwanted = Object.values(FLANNEL_CHAINS).filter(
     ({ name }) => !wanted.some((chain) => chain.name === name),
   );
-  const plan = joinPlans([planChains(wanted, live), planRemoval(unwanted, live)]);
-  return tool.write(rules.family, plan, signal);
+  return joinPlans([planChains(wanted, live), planRemoval(unwanted, live)]);
 }

@@ -21,6 +21,11 @@ export class NftablesTraffic implements TrafficBackend {
     return ensureEach(flannelTables(rules), (table) => this.#ensureTable(table), signal);
   }
 
+  async compare(rules: RuleSet, signal?: AbortSignal): Promise<readonly string[]> {
+    signal?.throwIfAborted();
+    return flannelTables(rules).flatMap((table) => this.#compareTable(table));
+  }
+
   async clear(signal?: AbortSignal): Promise<Removed> {
     signal?.throwIfAborted();
     const removed: string[] = [];
@@ -58,10 +63,28 @@ export class NftablesTraffic implements TrafficBackend {
   }
 
   #ensureTable(wanted: Table): string[] {
-    try {
-      const found = differences(wanted, this.#open().read(wanted));
+    return this.#guarded(wanted, () => {
+      const found = this.#differences(wanted);
       if (found.length > 0) this.#open().replace(wanted);
-      return found.map((difference) => `${title(wanted)}: ${difference}`);
+      return found;
+    });
+  }
+
+  #compareTable(wanted: Table): string[] {
+    return this.#guarded(wanted, () => {
+      // An empty table changes nothing, and a kernel without its family cannot have it.
+      const harmless = wanted.chains.length === 0 && this.#open().read(wanted) === undefined;
+      return harmless ? [] : this.#differences(wanted);
+    });
+  }
+
+  #differences(wanted: Table): string[] {
+    return differences(wanted, this.#open().read(wanted)).map((what) => `${title(wanted)}: ${what}`);
+  }
+
+  #guarded(wanted: Table, work: () => string[]): string[] {
+    try {
+      return work();
     } catch (error) {
       // A kernel without the family needs no empty table of it.
       if (wanted.chains.length === 0 && isUnsupported(error)) return [];

@@ -22,6 +22,8 @@ export interface TrafficBackend extends AsyncDisposable {
    * other. Throws FlannelError when nothing could be mended.
    */
   ensure(rules: RuleSet, signal?: AbortSignal): Promise<Ensured>;
+  /** What `ensure` would find and mend, in the same words; writes nothing. Throws FlannelError when it cannot be read. */
+  compare(rules: RuleSet, signal?: AbortSignal): Promise<readonly string[]>;
   /** Chains of others that drop forwarded packets of pods whatever our rules accept; see `forwardDrops`. Throws nothing. */
   drops?(rules: RuleSet): readonly string[];
   /** Removes everything that `ensure` may have written and nothing else; says what there was. */

@@ -65,10 +65,15 @@ function contract(harness: Harness): void {
       test(`IPv${family}: rules ${fault} are put back, and nothing else is touched`, async () => {
         await backend.ensure(rules());
         const [ours, foreign] = [harness.ours(), harness.foreign()];
+        expect(await backend.compare(rules())).toEqual([]);
         make(family);
-        expect(harness.ours()).not.toBe(ours);
+        const broken = harness.ours();
+        expect(broken).not.toBe(ours);
+        const found = await backend.compare(rules());
+        expect(harness.ours()).toBe(broken);
         const { changed, repaired } = await backend.ensure(rules());
         expect(changed).toBe(true);
+        expect(repaired).toEqual([...found]);
         expect(repaired.join('\n')).toMatch(family === 4 ? /table ip |iptables / : /table ip6 |ip6tables /);
         expect(harness.ours()).toBe(ours);
         expect(harness.foreign()).toBe(foreign);

@@ -30,7 +30,8 @@ export interface OverlayPeer {
   readonly leftOut?: { readonly reason: LeftOutReason; readonly why: string };
 }
 
-export interface OverlayParts extends Omit<OverlayHead, 'backend' | 'refused'> {
+export interface OverlayParts extends Pick<OverlayHead, 'node' | 'rules'> {
+  readonly plan: HostPlan;
   readonly backend: Pick<Backend, 'type'>;
   readonly peers: Pick<Peers, 'names' | 'reasons' | 'complaints' | 'claims'>;
   /** Peers that the store itself leaves out. */
@@ -42,7 +43,9 @@ export interface OverlayParts extends Omit<OverlayHead, 'backend' | 'refused'> {
 export function overlayOf(parts: OverlayParts): OverlayHead & {
   readonly peers: Iterable<readonly [string, OverlayPeer]>;
 } {
-  const { node, backend, devices, rules, refused } = parts;
+  const { node, backend, plan, rules, refused } = parts;
+  const { links, blackholes, external, keepDevices = false } = plan;
+  const devices = { links, blackholes, keepDevices, ...(external === undefined ? {} : { external }) };
   return { node, backend: backend.type, devices, rules, refused: [...refused], peers: peersOf(parts) };
 }
 

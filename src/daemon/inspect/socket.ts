@@ -1,6 +1,6 @@
 import { chmodSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { cureOf, describe, FlannelError, isNotFound } from '#base/errors.ts';
+import { cureOf, describe, FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { overlayText, type OverlaySource } from './overlay-text.ts';
 
@@ -14,8 +14,6 @@ export interface InspectSources {
 
 /** How often it is looked whether somebody has removed the socket (with all of /run/flannel, for instance), ms. */
 const WATCH_MS = 10_000;
-/** A client that takes nothing is left, s. */
-const IDLE_S = 10;
 
 /** The name of the agent's socket beside the subnet file. */
 export const SOCKET_NAME = 'agent.sock';
@@ -87,7 +85,7 @@ function listen(path: string, fetch: (request: Request) => Response): ReturnType
   const own = mkdtempSync(join(folder, '.agent-'));
   try {
     const made = join(own, 's');
-    const server = Bun.serve({ unix: made, fetch, idleTimeout: IDLE_S });
+    const server = Bun.serve({ unix: made, fetch });
     try {
       chmodSync(made, 0o600);
       renameSync(made, path);
@@ -101,14 +99,13 @@ function listen(path: string, fetch: (request: Request) => Response): ReturnType
   }
 }
 
-/** Device and inode; undefined when there is nothing. */
+/** Device and inode; undefined when there is nothing to be seen. */
 function idOf(path: string): string | undefined {
   try {
     const { dev, ino } = lstatSync(path);
     return `${dev}:${ino}`;
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
+  } catch {
+    return undefined;
   }
 }
 
