@@ -27,7 +27,8 @@ export interface LogOptions {
 /** C0, DEL, C1, line separators, and the marks that turn the direction of text: all that a terminal acts on. */
 const CONTROL = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-function escapeControl(text: string): string {
+/** `text` without anything that a terminal acts on: such characters become `\\u001b` and the like. */
+export function escapeControl(text: string): string {
   return text.replaceAll(CONTROL, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 

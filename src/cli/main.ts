@@ -4,6 +4,11 @@ const HELP = `flannelctl - look at and try out the Flannel pod network
 
 usage: flannelctl <command> [arguments]
 
+  status          how this node's pod network is; --watch
+  peers           the other nodes, as planned and as in the kernel
+  pods            the pods of this node
+  plan            everything that the agent wants in the kernel
+  diff            what the kernel has otherwise
   lab [command]   a whole cluster network on this machine: nodes, pods, overlay ("flannelctl lab help")
   docker-opts     options that put Docker's bridge into this node's subnet ("flannelctl docker-opts --help")
   install-cni     put the CNI plugins and the conflist on this host
@@ -20,6 +25,12 @@ export async function cliMain(args: readonly string[]): Promise<number> {
   switch (command) {
     case 'lab':
       return (await import('#lab/main.ts')).labMain(rest);
+    case 'status':
+    case 'peers':
+    case 'pods':
+    case 'plan':
+    case 'diff':
+      return (await import('./node/main.ts')).nodeMain(command, rest);
     case 'docker-opts':
       return (await import('./docker/main.ts')).dockerOptsMain(rest, process.env);
     case 'install-cni': {

@@ -41,6 +41,17 @@ export interface Leftover {
   readonly holder: Holder;
 }
 
+/** A reservation with what is known of its making. */
+export interface Kept {
+  readonly ip: Ip;
+  readonly holder: Holder;
+  /** Undefined where no side file says it: another program made it. */
+  readonly sinceBoot: boolean | undefined;
+  readonly netns: NetnsOrigin | undefined;
+  /** The namespace is certainly gone. */
+  readonly gone: boolean;
+}
+
 /** Side files, one per reservation: the boot and the namespace for which it was made. A folder that the Go plugin walks over unharmed. */
 const BOOT_DIR = '.boot';
 /** Written under the lock only, so one name is enough; a leftover of a crash is replaced. */
@@ -73,6 +84,18 @@ export class Store implements Disposable {
   static tryOpen(dir: string, bootId: string): Store | undefined {
     const lock = lockFile(dir, tryLockExclusive);
     return lock === undefined ? undefined : new Store(dir, bootId, lock);
+  }
+
+  /** Every reservation that counts, read without the lock: for people. */
+  static list(dir: string, bootId: string): Kept[] {
+    const store = new Store(dir, bootId, -1);
+    return [...store.holders()].map(([name, holder]) => {
+      const ip = Ip.parse(name);
+      const origin = store.#origin(ip, holder);
+      const netns = origin?.netns;
+      const sinceBoot = origin === undefined ? undefined : origin.bootId === bootId;
+      return { ip, holder, sinceBoot, netns, gone: netns !== undefined && isGone(netns) };
+    });
   }
 
   /** What `leftovers` says, read without the lock: a hint whether it is worth taking. */

@@ -40,7 +40,8 @@ function sweepNetwork(dir: string, bootId: string): Omit<Swept, 'network'> {
   }
 }
 
-function networks(root: string): string[] {
+/** Names of the networks below `root` that have reservations, or may have; none when there is no such folder. */
+export function networks(root: string): string[] {
   try {
     return readDirectory(root).filter(isIdentifier);
   } catch {

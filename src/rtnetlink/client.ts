@@ -223,6 +223,14 @@ export class Rtnetlink implements Disposable {
     });
   }
 
+  /** What a bridge has learned and been told: each entry's `link` is the port. */
+  bridgeFdb(bridge: number): FdbEntry[] {
+    return this.#connection.dump(dumpFdb({ link: 0 }), (message) => {
+      const entry = readFdbEntry(message);
+      return entry?.master === bridge && (entry.flags & NTF.SELF) === 0 ? entry : undefined;
+    });
+  }
+
   addFdb(spec: FdbSpec): void {
     this.#connection.execute(addFdb(spec));
   }

@@ -153,6 +153,6 @@ function readAddress(address: Reader): AddressMatch {
   return { cidr: cidr(address.field('cidr')), not: address.field('not').flag() };
 }
 
-const ip = (reader: Reader): Ip => reader.parsed(Ip.tryParse, 'an IP address');
-const cidr = (reader: Reader): Cidr => reader.parsed(Cidr.tryParse, 'a CIDR');
-const mac = (reader: Reader): Mac => reader.parsed(Mac.tryParse, 'a MAC address');
+const ip = (reader: Reader): Ip => reader.parsed((text) => Ip.tryParse(text), 'an IP address');
+const cidr = (reader: Reader): Cidr => reader.parsed((text) => Cidr.tryParse(text), 'a CIDR');
+const mac = (reader: Reader): Mac => reader.parsed((text) => Mac.tryParse(text), 'a MAC address');

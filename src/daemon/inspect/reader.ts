@@ -70,8 +70,12 @@ export class Reader {
 
   fail(wanted: string): FlannelError {
     const found = JSON.stringify(this.value)?.slice(0, 64) ?? 'nothing';
-    return new FlannelError('operator', `the agent's answer cannot be read: ${this.#path} is ${found}, not ${wanted}`, {
-      cure: 'Use the flannelctl of the same version as the agent',
-    });
+    return new FlannelError(
+      'operator',
+      `the agent's answer cannot be read: ${this.#path} is ${found}, not ${wanted}`,
+      {
+        cure: 'Use the flannelctl of the same version as the agent',
+      },
+    );
   }
 }

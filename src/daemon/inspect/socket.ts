@@ -15,9 +15,6 @@ export interface InspectSources {
 /** How often it is looked whether somebody has removed the socket (with all of /run/flannel, for instance), ms. */
 const WATCH_MS = 10_000;
 
-/** The name of the agent's socket beside the subnet file. */
-export const SOCKET_NAME = 'agent.sock';
-
 /**
  * Answers `GET /status` and `GET /plan` (docs/flannelctl.md) at a socket that root alone can open. Without it the agent does
  * its work all the same: what is wrong with it is told to the log.

@@ -16,6 +16,8 @@ const CODES: Readonly<Record<Colour, number>> = {
 export interface Screen {
   line(text?: string): void;
   lines(texts: readonly string[]): void;
+  /** As it stands, without a line end of its own. */
+  write(text: string): void;
   paint(colour: Colour, text: string): string;
 }
 
@@ -31,14 +33,19 @@ export function createScreen(options: ScreenOptions): Screen {
     lines: (texts) => {
       for (const text of texts) line(text);
     },
+    write: options.write,
     paint: (colour, text) => (options.colours ? `\u001B[${CODES[colour]}m${text}\u001B[0m` : text),
   };
 }
 
-/** Standard output, without the cost and the buffering of `process.stdout`. */
-export function standardScreen(terminal: boolean, environment: NodeJS.ProcessEnv): Screen {
+/** Standard output, without the cost and the buffering of `process.stdout`. `write`: where else, coloured as it would be there. */
+export function standardScreen(
+  terminal: boolean,
+  environment: NodeJS.ProcessEnv,
+  write: (text: string) => void = writeStandardOutput,
+): Screen {
   const colours = terminal && environment['NO_COLOR'] === undefined && environment['TERM'] !== 'dumb';
-  return createScreen({ write: writeStandardOutput, colours });
+  return createScreen({ write, colours });
 }
 
 /** Writes all of it; waits where a pipe is full, stops in silence where its reader has gone. */
