@@ -116,7 +116,7 @@ describeInNetns(import.meta.path, 'the external interface changes', () => {
     const before = index();
     must(['ip', 'link', 'set', 'eth0', 'name', 'ens7']);
     await eventually(() => expect(agent.log).toContain('address 192.168.50.11 of eth0 is now on ens7'), 5000);
-    await eventually(() => expect(agent.log).toContain('external interface name=ens7'));
+    await eventually(() => expect(agent.log).toContain('external interface interface=ens7'));
     await eventually(async () => expect((await readyz()).status).toBe(200));
     expect(index()).toBe(before);
     must(['ip', 'route', 'del', '10.244.2.0/24']);

@@ -93,6 +93,6 @@ describeInNetns(import.meta.path, 'kernel settings that pods need', () => {
     expect(sysctl(path)).toBe('1');
     set(path, '0');
     await eventually(() => expect(sysctl(path)).toBe('1'), 1000);
-    expect(agent.log).toContain('put back sysctl=net.bridge.bridge-nf-call-iptables');
+    await eventually(() => expect(agent.log).toContain('put back sysctl=net.bridge.bridge-nf-call-iptables'));
   });
 });
