@@ -1,12 +1,11 @@
-import { tryReadText } from '#ffi/file-system.ts';
 import type { Family } from '#net/family.ts';
 import { FAMILIES } from '#net/family.ts';
-import { withoutNfTables } from '#nftables/attempt.ts';
-import type { Nftables } from '#nftables/connection.ts';
+import type { NetlinkConnection } from '#netlink/connection.ts';
 import { programRunner, type ProgramResult, type RunProgram } from '#traffic/exec.ts';
 import { parseSave, type SavedTable } from '#traffic/iptables-save.ts';
 import type { Environment } from './environment.ts';
 import { CniError, CODE } from './error.ts';
+import { mayHaveChain } from './nat-chains.ts';
 
 /** Bound of one program, ms; it waits for the lock that long less a margin. */
 const TIMEOUT = 30_000;
@@ -79,17 +78,17 @@ export class NatTable {
 
   /** As `change` for both families at a time, those in which one of `chains` may be there; the plans that were made. */
   async changeWhere<P extends NatPlan>(
-    where: { readonly nft: Nftables; readonly chains: readonly string[] },
+    where: { readonly connection: NetlinkConnection; readonly chains: readonly string[] },
     plan: (live: SavedTable) => P,
   ): Promise<readonly P[]> {
-    const families = FAMILIES.filter((family) => mayHaveChain(where.nft, family, where.chains));
+    const families = FAMILIES.filter((family) => mayHaveChain(where.connection, family, where.chains));
     return allDone(families.map(async (family) => this.change(family, plan)));
   }
 
   /** Whether `chain` is there in one of the families. */
-  async has(nft: Nftables, chain: string): Promise<boolean> {
+  async has(connection: NetlinkConnection, chain: string): Promise<boolean> {
     for (const family of FAMILIES) {
-      if (mayHaveChain(nft, family, [chain]) && (await this.read(family)).has(chain)) return true;
+      if (mayHaveChain(connection, family, [chain]) && (await this.read(family)).has(chain)) return true;
     }
     return false;
   }
@@ -113,17 +112,6 @@ export class NatTable {
 export async function allDone<T>(running: readonly Promise<T>[]): Promise<readonly T[]> {
   await Promise.allSettled(running);
   return Promise.all(running);
-}
-
-/**
- * Whether one of the chains may be there, without a program: iptables' nft variant keeps them in table nat of nf_tables,
- * the legacy one lists its tables in /proc.
- */
-function mayHaveChain(nft: Nftables, family: Family, chains: readonly string[]): boolean {
-  const legacy = tryReadText(`/proc/thread-self/net/ip${family === 'ipv4' ? '' : '6'}_tables_names`);
-  if (legacy?.split('\n').includes('nat') === true) return true;
-  const table = { family: family === 'ipv4' ? 'ip' : 'ip6', name: 'nat' } as const;
-  return withoutNfTables(false, () => chains.some((chain) => nft.hasChain(table, chain)));
 }
 
 /** The error of a CHECK that does not find a rule. */

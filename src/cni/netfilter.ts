@@ -1,5 +1,4 @@
 import { NETLINK, NetlinkConnection } from '#netlink/connection.ts';
-import { Nftables } from '#nftables/connection.ts';
 import type { Host } from './plugin.ts';
 
 /**
@@ -8,9 +7,4 @@ import type { Host } from './plugin.ts';
  */
 export function openNetfilter(host: Pick<Host, 'untilExit'>): NetlinkConnection {
   return host.untilExit(NetlinkConnection.open(NETLINK.NETFILTER));
-}
-
-/** As `openNetfilter` for rules alone. */
-export function openNftables(host: Pick<Host, 'untilExit'>): Nftables {
-  return Nftables.over(openNetfilter(host));
 }

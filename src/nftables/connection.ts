@@ -1,17 +1,15 @@
 import { hasErrno } from '#base/errors.ts';
 import { NETLINK, NetlinkConnection, type ConnectionOptions } from '#netlink/connection.ts';
 import { replaceTable, transactionRequests, type Change } from './change.ts';
+import { getRules, readRuleHead } from './heads.ts';
 import {
   getAllChains,
-  getChain,
   getChains,
-  getRules,
   getTable,
   getTables,
   readChain,
   readForwardDrop,
   readRule,
-  readRuleHead,
   readTable,
 } from './message.ts';
 import type { ForwardDrop, Rule, RuleHead, Table, TableKey } from './objects.ts';
@@ -85,16 +83,6 @@ export class Nftables implements Disposable {
       }
       return readRule(key, message);
     });
-  }
-
-  /** Whether a table has a chain, without reading the table: it may be another program's, with thousands of rules. */
-  hasChain(key: TableKey, name: string): boolean {
-    try {
-      return this.#connection.get(getChain(key, name), () => true);
-    } catch (error) {
-      if (hasErrno(error, 'ENOENT')) return false;
-      throw error;
-    }
   }
 
   /** The chains of all tables that drop forwarded packets unless they accept them themselves. */

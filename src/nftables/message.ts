@@ -10,7 +10,6 @@ import {
   type ChainType,
   type ForwardDrop,
   type Rule,
-  type RuleHead,
   type TableKey,
 } from './objects.ts';
 import { commentUserdata, ruleUserdata } from './userdata.ts';
@@ -54,12 +53,6 @@ const ruleTable = attributeTable('rule', {
   expressions: [4, listOf(expressionCodec, ELEMENT)],
   userdata: [7, ruleUserdata],
 });
-/** The same without what a rule does, which is the most of it. */
-const ruleHeadTable = attributeTable(
-  'rule',
-  { table: [1, text], chain: [2, text], handle: [3, be64], userdata: [7, ruleUserdata] },
-  'drop',
-);
 /** Attribute 1 of every nf_tables object but a generation: its table's name. */
 const nameTable = attributeTable('object', { table: [1, text], second: [2, raw] });
 
@@ -139,14 +132,6 @@ export function getTables(family: TableFamily): NetlinkRequest {
   return { ...request(NFT_MSG.GETTABLE, 0, `list tables ${family}`), write: attributes(family, () => {}) };
 }
 
-/** One chain; ENOENT when there is none of that name. */
-export function getChain(key: TableKey, name: string): NetlinkRequest {
-  return {
-    ...request(NFT_MSG.GETCHAIN, 0, `list chain ${key.family} ${key.name} ${name}`),
-    write: attributes(key.family, (out) => chainTable.write(out, { table: key.name, name })),
-  };
-}
-
 /** The chains of one table. Older kernels answer with all of the family: the reader sorts them out. */
 export function getChains(key: TableKey): NetlinkRequest {
   return {
@@ -158,14 +143,6 @@ export function getChains(key: TableKey): NetlinkRequest {
 /** The chains of all tables of all families. */
 export function getAllChains(): NetlinkRequest {
   return { ...request(NFT_MSG.GETCHAIN, 0, 'list chains'), write: attributes(undefined, () => {}) };
-}
-
-/** The rules of one table. */
-export function getRules(key: TableKey): NetlinkRequest {
-  return {
-    ...request(NFT_MSG.GETRULE, 0, `list the rules of table ${key.family} ${key.name}`),
-    write: attributes(key.family, (out) => ruleTable.write(out, { table: key.name })),
-  };
 }
 
 export function readTable(message: NetlinkMessage): (TableKey & TableRest) | undefined {
@@ -226,15 +203,6 @@ export function readRule(
   const { chain = '', handle, expressions = [], userdata } = ruleTable.read(attributes, ATTRIBUTES_AT);
   const tag = userdata?.tag === undefined ? {} : { tag: userdata.tag };
   return { chain, rule: { expressions, comment: commentOf(userdata?.comment), ...tag, handle } };
-}
-
-/** What a rule of table `key` is known by; undefined when it belongs to another. */
-export function readRuleHead(key: TableKey, message: NetlinkMessage): RuleHead | undefined {
-  const { family, attributes } = readHeader(message.payload);
-  if (family !== key.family) return undefined;
-  const { table, chain = '', handle, userdata } = ruleHeadTable.read(attributes, ATTRIBUTES_AT);
-  if (table !== key.name) return undefined;
-  return { chain, handle, comment: commentOf(userdata?.comment), tag: userdata?.tag };
 }
 
 /** Name of the table that an object belongs to. */

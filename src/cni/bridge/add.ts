@@ -147,11 +147,8 @@ async function prepareVlans(work: Work, bridge: Link, addressing: Addressing): P
 async function checkSource({ call, undo }: Work, { hostEnd, containerEnd }: VethPair): Promise<void> {
   const { mac } = containerEnd;
   if (mac === undefined) return;
-  const [{ addSpoofCheck, removeSpoofCheck }, { openNftables }] = await Promise.all([
-    import('./spoof-check.ts'),
-    import('../netfilter.ts'),
-  ]);
-  const nft = openNftables(call.host);
+  const { addSpoofCheck, removeSpoofCheck, openRules } = await import('./spoof-check.ts');
+  const nft = openRules(call.host);
   const owner = { network: call.conf.name, ...call.args };
   undo.push(() => removeSpoofCheck(nft, owner));
   addSpoofCheck(nft, owner, { hostEnd: hostEnd.name, mac });

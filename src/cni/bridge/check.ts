@@ -30,12 +30,9 @@ export async function bridgeCheck(call: Invocation): Promise<void> {
     checkGatewayInterface(client, config, previous);
   }
   if (config.spoofCheck && link.mac !== undefined) {
-    const [{ checkSpoofCheck }, { openNftables }] = await Promise.all([
-      import('./spoof-check.ts'),
-      import('../netfilter.ts'),
-    ]);
+    const { checkSpoofCheck, openRules } = await import('./spoof-check.ts');
     const owner = { network: call.conf.name, ...call.args };
-    checkSpoofCheck(openNftables(call.host), owner, { hostEnd: hostEnd.name, mac: link.mac });
+    checkSpoofCheck(openRules(call.host), owner, { hostEnd: hostEnd.name, mac: link.mac });
   }
   if (config.ipMasq && previous.ips.length > 0) {
     const { checkMasquerade } = await import('./masquerade.ts');

@@ -21,11 +21,8 @@ export async function bridgeDel(call: Invocation): Promise<void> {
   const ips = [...found, ...freed, ...(previous?.ips ?? []).map(({ address }) => address.ip)];
   forgetNeighbours(client, identity, ips);
   if (identity.spoofCheck) {
-    const [{ removeSpoofCheck }, { openNftables }] = await Promise.all([
-      import('./spoof-check.ts'),
-      import('../netfilter.ts'),
-    ]);
-    removeSpoofCheck(openNftables(call.host), { network: call.conf.name, ...call.args });
+    const { removeSpoofCheck, openRules } = await import('./spoof-check.ts');
+    removeSpoofCheck(openRules(call.host), { network: call.conf.name, ...call.args });
   }
   if (identity.ipMasq) {
     const { removeMasquerade } = await import('./masquerade.ts');

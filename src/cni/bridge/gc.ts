@@ -13,11 +13,8 @@ export async function bridgeGc(call: Invocation): Promise<void> {
   }
   if (!spoofCheck) return;
   const valid = validAttachments(call.conf);
-  const [{ collectSpoofChecks }, { openNftables }] = await Promise.all([
-    import('./spoof-check.ts'),
-    import('../netfilter.ts'),
-  ]);
+  const { collectSpoofChecks, openRules } = await import('./spoof-check.ts');
   using client = Rtnetlink.open();
   const exists = (name: string) => client.link(name) !== undefined;
-  collectSpoofChecks(openNftables(call.host), { network: call.conf.name, valid }, exists);
+  collectSpoofChecks(openRules(call.host), { network: call.conf.name, valid }, exists);
 }

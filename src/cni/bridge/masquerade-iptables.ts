@@ -1,6 +1,6 @@
 import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES, type Family } from '#net/family.ts';
-import type { Nftables } from '#nftables/connection.ts';
+import type { NetlinkConnection } from '#netlink/connection.ts';
 import type { SavedTable } from '#traffic/iptables-save.ts';
 import { absent, jumpTarget, missingRule, removeChain, removeJumps, type NatTable } from '../nat-table.ts';
 
@@ -14,7 +14,7 @@ const MULTICAST: Readonly<Record<Family, string>> = { ipv4: '224.0.0.0/4', ipv6:
 
 /** The table, and the way to see without a program whether it holds something. */
 export interface NatAccess {
-  readonly nft: Nftables;
+  readonly connection: NetlinkConnection;
   readonly table: NatTable;
 }
 
@@ -38,9 +38,12 @@ export async function addByIptables(
 }
 
 /** Removes the container's chains and all that leads to them; nothing is executed where there can be none. */
-export async function removeByIptables(owner: MasqueradeOwner, { nft, table }: NatAccess): Promise<void> {
+export async function removeByIptables(
+  owner: MasqueradeOwner,
+  { connection, table }: NatAccess,
+): Promise<void> {
   const chain = chainOf(owner);
-  await table.changeWhere({ nft, chains: [chain] }, (live) => ({
+  await table.changeWhere({ connection, chains: [chain] }, (live) => ({
     commands: live.has(chain) ? removeChain(chain, live) : [],
   }));
 }
@@ -49,16 +52,19 @@ export async function removeByIptables(owner: MasqueradeOwner, { nft, table }: N
 export async function collectByIptables(
   network: string,
   valid: ReadonlySet<string>,
-  { nft, table }: NatAccess,
+  { connection, table }: NatAccess,
 ): Promise<void> {
-  await table.changeWhere({ nft, chains: ['POSTROUTING'] }, (live) => ({
+  await table.changeWhere({ connection, chains: ['POSTROUTING'] }, (live) => ({
     commands: planCollection(network, valid, live),
   }));
 }
 
 /** Whether the container has a chain. */
-export async function hasByIptables(owner: MasqueradeOwner, { nft, table }: NatAccess): Promise<boolean> {
-  return table.has(nft, chainOf(owner));
+export async function hasByIptables(
+  owner: MasqueradeOwner,
+  { connection, table }: NatAccess,
+): Promise<boolean> {
+  return table.has(connection, chainOf(owner));
 }
 
 /** Throws CniError 999 when a rule is missing. */

@@ -1,7 +1,8 @@
 import type { Cidr } from '#net/cidr.ts';
+import { Nftables } from '#nftables/connection.ts';
 import { familiesOf } from './gateway.ts';
 import { NatTable } from '../nat-table.ts';
-import { openNftables } from '../netfilter.ts';
+import { openNetfilter } from '../netfilter.ts';
 import { validAttachments, type Invocation } from '../plugin.ts';
 import type { MasqueradeBackend } from './config.ts';
 import {
@@ -24,9 +25,11 @@ function ownerOf({ conf, args }: Invocation): InterfaceOwner {
   return { network: conf.name, containerId: args.containerId, ifName: args.ifName };
 }
 
-function access({ host }: Invocation): NatAccess {
+function access({ host }: Invocation): NatAccess & { readonly nft: Nftables } {
   const instead = '"ipMasqBackend": "nftables" in the bridge configuration';
-  return { nft: openNftables(host), table: new NatTable({ env: host.env, instead }) };
+  const connection = openNetfilter(host);
+  const table = new NatTable({ env: host.env, instead });
+  return { connection, nft: Nftables.over(connection), table };
 }
 
 /** Masquerades what the pod sends out of its subnets, in the backend that is asked for, or iptables where it works. */

@@ -2,8 +2,10 @@ import type { Mac } from '#net/mac.ts';
 import { back, drop, etherSaddr, iifname, jump, rule } from '#nftables/build.ts';
 import type { Change } from '#nftables/change.ts';
 import { sameRule } from '#nftables/compare.ts';
-import type { Nftables } from '#nftables/connection.ts';
+import { Nftables } from '#nftables/connection.ts';
 import type { Rule, Table, TableKey } from '#nftables/objects.ts';
+import { openNetfilter } from '../netfilter.ts';
+import type { Host } from '../plugin.ts';
 import { inTurn, withNftLock } from '../nft-lock.ts';
 import { CniError, CODE } from '../error.ts';
 import type { Attachment } from '#ipam/store.ts';
@@ -34,6 +36,11 @@ export interface SpoofPort {
 interface SpoofRules {
   readonly jumpRule: Rule;
   readonly chains: readonly { readonly name: string; readonly rules: readonly Rule[] }[];
+}
+
+/** The rules of this namespace, for all that one call does with them. */
+export function openRules(host: Host): Nftables {
+  return Nftables.over(openNetfilter(host));
 }
 
 /** Drops every frame that comes from the pod with another source address than its own. */

@@ -23,8 +23,8 @@ export async function addPortMappings(call: Invocation, result: CniResult): Prom
 /** Removes what ADD mapped; `kept` is what it kept, undefined when that is lost and nobody knows. */
 export async function removePortMappings(call: Invocation, kept: JsonObject | undefined): Promise<void> {
   if (kept !== undefined && !saysMappings(kept) && !saysMappings(call.conf.raw)) return;
-  const { portmapPlugin } = await import('../portmap/plugin.ts');
-  await portmapPlugin.del(call);
+  const { portmapPlugin, unmapPorts } = await import('../portmap/plugin.ts');
+  await (kept === undefined ? portmapPlugin.del(call) : unmapPorts(call));
 }
 
 /** Throws CniError 999 when a rule is missing. */

@@ -19,10 +19,9 @@ interface Backends {
   readonly iptables: IptablesPortmap;
 }
 
-function openBackends(host: Host): Backends {
-  const connection = openNetfilter(host);
+function openBackends(host: Host, connection = openNetfilter(host)): Backends {
   const nft = Nftables.over(connection);
-  return { connection, nft, iptables: new IptablesPortmap(nft, host.env) };
+  return { connection, nft, iptables: new IptablesPortmap(connection, host.env) };
 }
 
 /** Adds a container's mappings in the backend that is asked for, or iptables where it works. */
@@ -68,8 +67,12 @@ function allowLoopbackSource(forwarding: Forwarding): void {
 }
 
 /** Removes everything of the container in both backends, whatever it was mapped to and whoever did it. */
-export async function removeForwarding(owner: Owner, host: Host): Promise<void> {
-  await removeFrom(openBackends(host), owner, host);
+export async function removeForwarding(
+  owner: Owner,
+  host: Host,
+  connection?: NetlinkConnection,
+): Promise<void> {
+  await removeFrom(openBackends(host, connection), owner, host);
 }
 
 async function removeFrom({ connection, nft, iptables }: Backends, owner: Owner, host: Host): Promise<void> {

@@ -5,7 +5,8 @@ import { readNetConf } from '../plugin.ts';
 import { parsePortmap } from './config.ts';
 import type { Forwarding } from './forwarding.ts';
 import { planAdd, planCollection, planRemoval } from './iptables-plan.ts';
-import { containerChain, entryOwner, entryRules } from './iptables-rules.ts';
+import { entryOwner, entryRules } from './iptables-rules.ts';
+import { containerChain } from './names.ts';
 
 const ADDRESS = Cidr.parse('10.244.1.8/24');
 

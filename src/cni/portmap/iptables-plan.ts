@@ -4,15 +4,8 @@ import type { SavedTable } from '#traffic/iptables-save.ts';
 import { absent, jumpTarget, removeChain, type NatPlan } from '../nat-table.ts';
 import { onlyHostIp, type PortMapping, type PortProtocol } from './config.ts';
 import { mappingsFor, placeKey, placeOf, type Forwarding, type LostMapping } from './forwarding.ts';
-import {
-  chainRules,
-  commonChains,
-  containerChain,
-  CONTAINER_PREFIX,
-  DNAT_CHAIN,
-  entryOwner,
-  entryRules,
-} from './iptables-rules.ts';
+import { chainRules, commonChains, DNAT_CHAIN, entryOwner, entryRules } from './iptables-rules.ts';
+import { containerChain, CONTAINER_PREFIX } from './names.ts';
 
 /** Commands, and the mappings that they take away. */
 export interface IptablesPlan extends NatPlan {

@@ -3,31 +3,17 @@ import type { Family } from '#net/family.ts';
 import { iptablesConditions, quoted } from './conditions.ts';
 import { onlyHostIp, type PortmapConfig, type PortMapping, type PortProtocol } from './config.ts';
 import { mappingsFor, type Forwarding, type Owner } from './forwarding.ts';
+import { containerChain } from './names.ts';
 
 /** The chains of the Go plugin's iptables backend, all in table nat: what one adds the other removes. */
 export const DNAT_CHAIN = 'CNI-HOSTPORT-DNAT';
 export const SET_MARK_CHAIN = 'CNI-HOSTPORT-SETMARK';
 export const MASQ_CHAIN = 'CNI-HOSTPORT-MASQ';
-export const CONTAINER_PREFIX = 'CNI-DN-';
 
 /** XT_MULTI_PORTS */
 const PORTS_PER_RULE = 15;
 /** XT_MAX_COMMENT_LEN with its NUL is 256. */
 const COMMENT_LIMIT = 255;
-
-/** The container's own chain: 28 characters are the most that the kernel takes. */
-export function containerChain({ network, containerId }: Owner): string {
-  return CONTAINER_PREFIX + ownerHash(network + containerId);
-}
-
-/** The chain that older versions of the Go plugin masqueraded in. */
-export function oldSnatChain({ network, containerId }: Owner): string {
-  return `CNI-SN-${ownerHash(network + containerId)}`;
-}
-
-function ownerHash(text: string): string {
-  return new Bun.CryptoHasher('sha512').update(text).digest('hex').slice(0, 21);
-}
 
 /** A rule that leads from the common chain to the container's, for up to 15 ports of one protocol. */
 export interface EntryRule {

@@ -1,25 +1,19 @@
 import type { Family } from '#net/family.ts';
-import type { Nftables } from '#nftables/connection.ts';
+import type { NetlinkConnection } from '#netlink/connection.ts';
 import type { Environment } from '../environment.ts';
 import { absent, allDone, missingRule, NatTable } from '../nat-table.ts';
 import { targetsOf, type Forwarding, type LostMapping, type Owner } from './forwarding.ts';
 import { planAdd, planCollection, planRemoval, type IptablesPlan } from './iptables-plan.ts';
-import {
-  chainRules,
-  commonChains,
-  containerChain,
-  DNAT_CHAIN,
-  entryRules,
-  oldSnatChain,
-} from './iptables-rules.ts';
+import { chainRules, commonChains, DNAT_CHAIN, entryRules } from './iptables-rules.ts';
+import { containerChain, oldSnatChain } from './names.ts';
 
 /** Port mappings in table nat of iptables; nothing is executed to remove what cannot be there. */
 export class IptablesPortmap {
-  readonly #nft: Nftables;
+  readonly #connection: NetlinkConnection;
   readonly #table: NatTable;
 
-  constructor(nft: Nftables, env: Environment) {
-    this.#nft = nft;
+  constructor(connection: NetlinkConnection, env: Environment) {
+    this.#connection = connection;
     this.#table = new NatTable({ env, instead: '"backend": "nftables" in the portmap configuration' });
   }
 
@@ -38,20 +32,20 @@ export class IptablesPortmap {
 
   /** Removes the container's chains. */
   async remove(owner: Owner): Promise<readonly LostMapping[]> {
-    const nft = this.#nft;
+    const connection = this.#connection;
     const chains = [containerChain(owner), oldSnatChain(owner)];
-    return lostBy(await this.#table.changeWhere({ nft, chains }, (live) => planRemoval(chains, live)));
+    return lostBy(await this.#table.changeWhere({ connection, chains }, (live) => planRemoval(chains, live)));
   }
 
   /** Removes the network's chains whose container is not in `valid`. */
   async collect(network: string, valid: ReadonlySet<string>): Promise<readonly LostMapping[]> {
-    const where = { nft: this.#nft, chains: [DNAT_CHAIN] };
+    const where = { connection: this.#connection, chains: [DNAT_CHAIN] };
     return lostBy(await this.#table.changeWhere(where, (live) => planCollection(network, valid, live)));
   }
 
   /** Whether the container has a chain. */
   async has(owner: Owner): Promise<boolean> {
-    return this.#table.has(this.#nft, containerChain(owner));
+    return this.#table.has(this.#connection, containerChain(owner));
   }
 
   /** Throws CniError 999 when a rule is missing. */

@@ -9,15 +9,8 @@ import { CniError, CODE } from '../error.ts';
 import { inTurn, withNftLock } from '../nft-lock.ts';
 import { mappingsFor, placeKey, placeOf, targetsOf } from './forwarding.ts';
 import type { Collection, Forwarding, LostMapping, Owner } from './forwarding.ts';
-import {
-  commentOf,
-  CONTAINER_CHAINS,
-  containerRules,
-  frameChanges,
-  meaningOf,
-  tableOf,
-  tagOf,
-} from './rules.ts';
+import { commentOf, CONTAINER_CHAINS, tableOf, tagOf } from './names.ts';
+import { containerRules, frameChanges, meaningOf } from './rules.ts';
 
 /**
  * Adds the mappings, all in one transaction. What stood in their places goes in it, and every rule that leads to

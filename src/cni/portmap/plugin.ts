@@ -50,8 +50,18 @@ async function add(call: Invocation): Promise<CniResult> {
 
 /** By container ID alone: a runtime need not say again what was mapped. */
 async function del(call: Invocation): Promise<void> {
+  const owner = { network: call.conf.name, containerId: call.args.containerId };
+  const { openWhereMapped } = await import('./presence.ts');
+  const connection = openWhereMapped(call.host, owner);
+  if (connection === undefined) return;
   const { removeForwarding } = await import('./forward.ts');
-  await removeForwarding({ network: call.conf.name, containerId: call.args.containerId }, call.host);
+  await removeForwarding(owner, call.host, connection);
+}
+
+/** As DEL for a container that is known to have mappings. */
+export async function unmapPorts({ conf, args, host }: Invocation): Promise<void> {
+  const { removeForwarding } = await import('./forward.ts');
+  await removeForwarding({ network: conf.name, containerId: args.containerId }, host);
 }
 
 /**

@@ -1,6 +1,5 @@
 import { readBe16 } from '#base/bytes.ts';
 import { Cidr } from '#net/cidr.ts';
-import type { Family } from '#net/family.ts';
 import { Ip } from '#net/ip.ts';
 import {
   ctStatusDnat,
@@ -19,36 +18,12 @@ import type { Expression } from '#nftables/expression.ts';
 import { PRIORITY, type Rule, type Table, type TableKey } from '#nftables/objects.ts';
 import { nftConditions } from './conditions.ts';
 import { onlyHostIp, type PortProtocol } from './config.ts';
-import { mappingsFor, type Forwarding, type LostMapping, type Owner } from './forwarding.ts';
+import { mappingsFor, type Forwarding, type LostMapping } from './forwarding.ts';
+import { commentOf, CONTAINER_CHAINS, tagOf } from './names.ts';
 
-/** The chains that hold containers' rules; each rule's comment is its container's ID. */
-export const CONTAINER_CHAINS = ['hostports', 'hostip_hostports', 'masquerading'] as const;
 type ContainerChain = (typeof CONTAINER_CHAINS)[number];
 
-/** Longest comment that nft takes, bytes. */
-const COMMENT_LIMIT = 127;
-/** Longest network name that is written as it is. */
-const TAG_LIMIT = 100;
 const PROTOCOLS: Readonly<Record<number, PortProtocol>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
-
-/** The table of the Go plugin's nftables backend: what one adds the other removes. */
-export function tableOf(family: Family): TableKey {
-  return { family: family === 'ipv4' ? 'ip' : 'ip6', name: 'cni_hostport' };
-}
-
-/** The comment of a container's rules: its ID, or what stands for one that nft would not take. */
-export function commentOf({ containerId }: Pick<Owner, 'containerId'>): string {
-  return containerId.length <= COMMENT_LIMIT ? containerId : sha512(containerId).slice(0, 64);
-}
-
-/** The Go plugin's rules do not say their network; ours do where nft does not show it, for GC. */
-export function tagOf(network: string): string {
-  return network.length <= TAG_LIMIT ? network : sha512(network).slice(0, 64);
-}
-
-function sha512(text: string): string {
-  return new Bun.CryptoHasher('sha512').update(text).digest('hex');
-}
 
 function host(ip: Ip): Cidr {
   return new Cidr(ip, ip.bits);
