@@ -27,8 +27,9 @@ export interface FollowerSink<T> {
 
 /** A watch that lived this long and ended in order is opened again at once, ms. */
 const GOOD = 10_000;
-/** One that lived at least this long, and longer than we waited for it, ends the growth of the waits, ms. */
+/** One that lived at least this long, and as long as we waited for it or `SOUND`, ends the growth of the waits, ms. */
 const FAIR = 1000;
+const SOUND = 3000;
 
 /** Lists and watches Nodes for ever: resumes where it stopped, lists again when the history is gone. */
 export class Follower<T> {
@@ -81,7 +82,7 @@ export class Follower<T> {
       }
       const now = clock.monotonic();
       // A server that sends one event and hangs up must not be asked without pause.
-      if (version !== undefined && now - started >= Math.max(FAIR, waited)) this.#waits.reset();
+      if (version !== undefined && now - started >= Math.max(FAIR, Math.min(waited, SOUND))) this.#waits.reset();
       if (!failed && now - started >= GOOD) continue;
       // Rejects only when aborted, which ends the loop.
       await this.#waits.sleep(signal, failure).catch(() => {});
