@@ -16,7 +16,7 @@ export function upToDate(arch = HOST_ARCH) {
     const sources = readdirSync(`${root}src`, { recursive: true })
       .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
       .map((file) => `${root}src/${file}`);
-    const others = ['package-lock.json', 'scripts/build.mjs', 'scripts/target.mjs'].map(
+    const others = ['package.json', 'package-lock.json', 'scripts/build.mjs', 'scripts/target.mjs'].map(
       (file) => root + file,
     );
     return [...sources, ...others].every((file) => statSync(file).mtimeMs < built.mtimeMs);

@@ -16,6 +16,7 @@ const SUITES = [
   'helm',
   'etcd',
   'compat',
+  'package',
   'agent',
   'soak',
   'e2e',

@@ -7,7 +7,8 @@ import { debianPackages } from './debian.ts';
 import { FileTree } from './file-tree.ts';
 import { IMAGE } from './name.ts';
 import { type ImageSpec, isoTime, layer, ociArchive, type Platform } from './oci.ts';
-import { must, sha256 } from './run.ts';
+import { sha256 } from './run.ts';
+import { readSource, type Source } from './source.ts';
 import { billOfMaterials, type NpmPackage } from './sbom.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
@@ -24,32 +25,21 @@ const PLATFORMS: Readonly<Record<string, { platform: Platform; bun: string }>> =
   },
 };
 
-interface Source {
+interface Labelled {
   readonly time: number;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** The commit that is built, and its time unless SOURCE_DATE_EPOCH gives another. */
-function sourceOf(): Source {
-  const given = process.env['SOURCE_DATE_EPOCH'];
-  const time = Number(given ?? must(['git', 'log', '-1', '--format=%ct'], root));
-  if (!Number.isSafeInteger(time) || time < 0)
-    throw new Error(`SOURCE_DATE_EPOCH is ${given}: seconds since 1970`);
+/** The source with the labels that say of an image what it was built from. */
+function labelled({ time, revision }: Source): Labelled {
   const labels: Record<string, string> = {
     title: 'flannel',
     description: 'Flannel pod network: node agent and CNI plugins',
     version: `v${VERSION}`,
     created: isoTime(time),
     licenses: 'Apache-2.0',
+    ...(revision === undefined ? {} : { revision }),
   };
-  const git = Bun.spawnSync(
-    ['git', 'describe', '--always', '--abbrev=40', '--exclude=*', '--dirty=-modified'],
-    {
-      cwd: root,
-      stderr: 'ignore',
-    },
-  );
-  if (git.exitCode === 0) labels['revision'] = git.stdout.toString().trim();
   const prefixed = Object.entries(labels).map(([key, value]) => [`org.opencontainers.image.${key}`, value]);
   return { time, labels: Object.fromEntries(prefixed) as Record<string, string> };
 }
@@ -73,7 +63,7 @@ interface Built {
 }
 
 /** The image of one architecture. `bin`: the folder of its executables. */
-function buildImage(architecture: string, bin: string, { time, labels }: Source): Built {
+function buildImage(architecture: string, bin: string, { time, labels }: Labelled): Built {
   const target = PLATFORMS[architecture];
   if (target === undefined) throw new Error(`no image for ${architecture}`);
   const executable = readFileSync(`${bin}/flannel`);
@@ -136,7 +126,7 @@ function main(): void {
   });
   const start = Date.now();
   const { out, name } = values;
-  const source = sourceOf();
+  const source = labelled(readSource());
   const files = new Map<string, Uint8Array>();
   const images: ImageSpec[] = [];
   for (const pair of values.bin) {

@@ -1,2 +1,4 @@
-/** The one place of the version; a test compares it with package.json. */
-export const VERSION = '0.1.0';
+import { version } from '../../package.json';
+
+/** The version of everything here, which stands in package.json alone; a test compares what has to repeat it. */
+export const VERSION: string = version;
