@@ -6,7 +6,8 @@ import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ens
 
 const BENCHES = {
   cni: "ADD, DEL, 30 at once and memory of the plugin chains, against Debian's containernetworking-plugins [--rounds 20]",
-  agent: 'start to ready, memory, one event to the kernel, with 1,000 and 5,000 peers [--nodes 1000,5000]',
+  agent:
+    'start, memory, one change, storm, heartbeats, joins, by number of nodes [--nodes 1000,5000 --heartbeats 1 --starts 0 --cold]',
   etcd: 'start-up and memory of the etcd client, against the npm package etcd3',
 };
 

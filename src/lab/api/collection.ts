@@ -23,6 +23,7 @@ export class Entry {
   /** `namespace/name`, or the name of a cluster-scoped object: the order of lists. */
   readonly key: string;
   readonly version: number;
+  readonly #type: { readonly kind: string; readonly apiVersion: string };
   #object: KubeObject | undefined;
   #bytes: Uint8Array | undefined;
   #protobuf: Uint8Array | undefined;
@@ -30,6 +31,7 @@ export class Entry {
   constructor(object: KubeObject, version: number) {
     this.key = keyOf(object.metadata.namespace, object.metadata.name);
     this.version = version;
+    this.#type = { kind: object.kind, apiVersion: object.apiVersion };
     this.#object = object;
   }
 
@@ -46,14 +48,13 @@ export class Entry {
 
   /** The object in protobuf, without its envelope. Only of a kind that has that form. */
   get protobuf(): Uint8Array {
-    const { kind } = this.object;
-    this.#protobuf ??= messageBytes(kind, this.object);
+    this.#protobuf ??= messageBytes(this.#type.kind, this.object);
     return this.#protobuf;
   }
 
   /** The object in protobuf, in its envelope. */
   get enveloped(): Uint8Array {
-    const { kind, apiVersion } = this.object;
+    const { kind, apiVersion } = this.#type;
     return envelope(kind, apiVersion, this.protobuf);
   }
 
@@ -66,7 +67,7 @@ export class Entry {
   /** Keeps the bytes alone: a fat object as JavaScript values takes several times their room. */
   shrink(): void {
     void this.bytes;
-    if (speaksProtobuf(this.object.kind)) void this.protobuf;
+    if (speaksProtobuf(this.#type.kind)) void this.protobuf;
     this.#object = undefined;
   }
 }

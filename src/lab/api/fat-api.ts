@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Mac } from '#net/mac.ts';
-import { backendData, fillFatNodes } from './fat-node.ts';
-import type { JsonObject } from './object.ts';
+import { backendData, fatNode, fatPeer, fillFatNodes } from './fat-node.ts';
+import { timestamp, type JsonObject } from './object.ts';
 import { jsonBytes } from './representation.ts';
 import { parseTarget } from './request.ts';
 import { startApiServer, type ApiServer } from './server.ts';
 import { ApiError, badRequest, noSuchResource } from './status.ts';
+import { resourceOf } from './store.ts';
 import { send } from './transport.ts';
 
 export interface FatApiOptions {
@@ -20,6 +21,8 @@ export interface FatApiOptions {
  *
  * - `POST /-/touch?node=<name>`: gives the Node another VtepMAC; answers `{node, vtepMac, resourceVersion, at}`, `at` being
  *   the wall clock at the change in ms with fractions
+ * - `POST /-/beat?from=<index>&count=<n>`: a heartbeat of so many Nodes, one after another: their status changes, and nothing else
+ * - `POST /-/join?from=<index>&count=<n>`: adds so many Nodes
  * - `POST /-/delete?node=<name>`, `POST /-/cut` (breaks all watches), `POST /-/expire` (forgets the history)
  * - `GET /-/stats`: `{bytesSent, watches, requests, rss}`; `POST /-/clear` empties the request counts
  */
@@ -30,6 +33,10 @@ export async function startFatApi(options: FatApiOptions): Promise<ApiServer> {
       case 'POST touch':
         touches += 1;
         return touch(server, query.get('node') ?? '', touches);
+      case 'POST beat':
+        return each(query, (index) => beat(server, index));
+      case 'POST join':
+        return each(query, (index) => server.store.create(resourceOf('nodes'), fatNode(index)).shrink());
       case 'POST delete':
         return { deleted: server.nodes.delete(query.get('node') ?? '') };
       case 'POST cut':
@@ -70,6 +77,34 @@ function answerControl(
     send(response, status.code, { headers, body: jsonBytes(status.toStatus()) });
   }
   return true;
+}
+
+/** Does something for the indices that the query names; answers the wall clock before and after it, ms. */
+function each(query: URLSearchParams, act: (index: number) => void): JsonObject {
+  const number = (key: string): number => {
+    const text = query.get(key) ?? '';
+    if (!/^\d{1,5}$/.test(text)) throw badRequest(`${key} is no number`);
+    return Number(text);
+  };
+  const now = () => performance.timeOrigin + performance.now();
+  const from = number('from');
+  const began = now();
+  for (let index = from; index < from + number('count'); index += 1) act(index);
+  return { began, at: now() };
+}
+
+/** What a kubelet writes every few minutes: the time, in each condition. Entries stay shrunk: there are thousands. */
+function beat(server: ApiServer, index: number): void {
+  const nodes = resourceOf('nodes');
+  const stored = server.store.require(nodes, undefined, fatPeer(index).name);
+  const { object } = stored;
+  // Never the same twice, also within a second: an update that changes nothing is none.
+  const now = timestamp(1_800_000_000_000 + stored.version * 1000);
+  const conditions = (object.status?.['conditions'] as JsonObject[]).map((condition) => ({
+    ...condition,
+    lastHeartbeatTime: now,
+  }));
+  server.store.update(nodes, stored, { ...object, status: { ...object.status, conditions } }).shrink();
 }
 
 function touch(server: ApiServer, node: string, count: number): JsonObject {
