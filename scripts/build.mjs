@@ -47,8 +47,8 @@ export function build({ arch = HOST_ARCH, log = console.log } = {}) {
         '--no-compile-autoload-bunfig',
         '--no-compile-autoload-tsconfig',
         '--no-compile-autoload-package-json',
-        // A plugin lives ten milliseconds: compiling to machine code takes it longer than it saves. The agent
-        // saves a sixth of its memory by it; main.ts sets the usual policy for the programs that compute for long.
+        // A plugin lives ten milliseconds: compiling to machine code takes it longer than it saves. main.ts sets
+        // another policy for the programs that live longer.
         '--compile-jit-policy=100',
         '--compile-exec-argv=--disallow-code-generation-from-strings=strict --no-addons --no-ffi-cc',
         ...targetArguments(arch),

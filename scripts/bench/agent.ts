@@ -17,6 +17,11 @@ const { values } = parseArgs({
     heartbeats: { type: 'string', default: '1' },
     /** Only the start, so often. */
     starts: { type: 'string', default: '0' },
+    /** The executable to measure, to compare builds. */
+    program: {
+      type: 'string',
+      default: `${new URL('../..', import.meta.url).pathname}dist/bin/flanneld`,
+    },
     /** With the executable not in the page cache. */
     cold: { type: 'boolean', default: false },
   },
@@ -24,10 +29,13 @@ const { values } = parseArgs({
 
 const COPY = `${new URL('../..', import.meta.url).pathname}dist/flanneld-cold`;
 
-/** A copy of the executable that no page of is in memory (dd asks for that by posix_fadvise). */
-function coldProgram(): string | undefined {
-  if (!values.cold) return undefined;
-  copyFileSync(`${new URL('../..', import.meta.url).pathname}dist/bin/flanneld`, COPY);
+/** The executable, its pages in memory; or a copy that no page of is (dd asks for that by posix_fadvise). */
+function program(): string {
+  if (!values.cold) {
+    must(['dd', `if=${values.program}`, 'of=/dev/null', 'bs=1M', 'status=none']);
+    return values.program;
+  }
+  copyFileSync(values.program, COPY);
   must(['dd', `of=${COPY}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none']);
   return COPY;
 }
@@ -41,7 +49,7 @@ async function measure(nodes: number): Promise<Figures[]> {
     for (let round = 0; round < Math.max(1, starts); round += 1) {
       using memory = limit();
       const before = await cluster.bytesSent();
-      await using subject = new Subject({ cluster, limit: memory, program: coldProgram() });
+      await using subject = new Subject({ cluster, limit: memory, program: program() });
       const start = await starting(subject, { cluster, limit: memory, before });
       figures.push(start);
       if (starts > 0) continue;
@@ -58,7 +66,9 @@ async function measure(nodes: number): Promise<Figures[]> {
   if (starts > 0) return figures;
   await using alone = await FatCluster.start(1);
   using memory = limit();
-  return [{ ...figures[0], ...(await joining(alone, memory, nodes)) }];
+  return [
+    { ...figures[0], ...(await joining({ cluster: alone, limit: memory, program: program() }, nodes)) },
+  ];
 }
 
 must(['ip', 'link', 'set', 'lo', 'up']);

@@ -21,7 +21,7 @@ const REMOVALS: ReadonlySet<KernelOp['op']> = new Set([
 
 /** Entries written together, and how many make a large step. */
 const GROUP = 384;
-const LARGE = 16 * GROUP;
+const LARGE = 8 * GROUP;
 
 export interface ReconcilerOptions {
   readonly kernel: KernelPort;

@@ -4,7 +4,7 @@ import { decodeNotification, RTNLGRP } from '#rtnetlink/notification.ts';
 import { ms, summarise } from '../report.ts';
 import type { FatCluster } from './fat-cluster.ts';
 import type { MemoryLimit } from './memory-limit.ts';
-import { Subject } from './subject.ts';
+import { Subject, type SubjectOptions } from './subject.ts';
 import { until } from './until.ts';
 
 /** What a phase found: lines of the table, by name. */
@@ -119,8 +119,9 @@ export function idlePasses(subject: Subject): Figures {
 }
 
 /** All Nodes at once, for an agent that was alone. */
-export async function joining(cluster: FatCluster, limit: MemoryLimit, nodes: number): Promise<Figures> {
-  await using subject = new Subject({ cluster, limit });
+export async function joining(options: SubjectOptions, nodes: number): Promise<Figures> {
+  const { cluster, limit } = options;
+  await using subject = new Subject(options);
   await subject.ready();
   await Bun.sleep(500);
   const cpu = subject.cpuMs().all;

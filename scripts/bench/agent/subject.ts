@@ -4,14 +4,13 @@ import type { FatCluster } from './fat-cluster.ts';
 import type { MemoryLimit } from './memory-limit.ts';
 import { until } from './until.ts';
 
-const root = new URL('../../..', import.meta.url).pathname;
 const HEALTH = 18_001;
 
 export interface SubjectOptions {
   readonly cluster: FatCluster;
   readonly limit: MemoryLimit;
-  /** The executable; default the built one. */
-  readonly program?: string | undefined;
+  /** The executable. */
+  readonly program: string;
 }
 
 /** The agent that is measured, as a process in a memory cgroup. */
@@ -22,7 +21,7 @@ export class Subject implements AsyncDisposable {
   /** When it was started, `performance.now()`. */
   readonly started: number;
 
-  constructor({ cluster, limit, program = `${root}dist/bin/flanneld` }: SubjectOptions) {
+  constructor({ cluster, limit, program }: SubjectOptions) {
     this.#work = mkdtempSync('/tmp/flannel-bench-');
     const netConf = '{"Network":"10.0.0.0/8","EnableNFTables":true,"Backend":{"Type":"vxlan"}}';
     writeFileSync(`${this.#work}/net-conf.json`, netConf);
