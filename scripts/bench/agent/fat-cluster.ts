@@ -24,7 +24,7 @@ export class FatCluster implements AsyncDisposable {
         ({ ok }) => ok,
         () => false,
       );
-    await until('the API server', ready, 120_000);
+    await until('the API server', ready, { timeout: 120_000, pause: 50 });
     const list = `${cluster.url}/api/v1/nodes?limit=250&resourceVersion=0`;
     for (const accept of ['application/vnd.kubernetes.protobuf', 'application/json'])
       await (await fetch(list, { headers: { accept } })).bytes();

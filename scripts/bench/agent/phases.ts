@@ -66,7 +66,7 @@ async function change(cluster: FatCluster, index: number, timeout = 5000): Promi
     },
   });
   const { vtepMac, at } = await cluster.touch(index);
-  await until('the changed peer', () => seen.has(vtepMac), timeout);
+  await until('the changed peer', () => seen.has(vtepMac), { timeout });
   return (seen.get(vtepMac) ?? Number.NaN) - at;
 }
 
@@ -126,10 +126,11 @@ export async function joining(options: SubjectOptions, nodes: number): Promise<F
   await Bun.sleep(500);
   const cpu = subject.cpuMs().all;
   const { began, at } = await cluster.join(1, nodes - 1);
-  await until('the peers', () => {
+  const complete = () => {
     subject.check();
     return subject.routes() === nodes - 1;
-  });
+  };
+  await until('the peers', complete, { pause: 50 });
   const took = now() - began;
   return {
     'join: ms, of them the server’s': `${took.toFixed(0)}, ${(at - began).toFixed(0)}`,
