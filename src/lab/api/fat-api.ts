@@ -100,7 +100,8 @@ function beat(server: ApiServer, index: number): void {
   const { object } = stored;
   // Never the same twice, also within a second: an update that changes nothing is none.
   const now = timestamp(1_800_000_000_000 + stored.version * 1000);
-  const conditions = (object.status?.['conditions'] as JsonObject[]).map((condition) => ({
+  const before = (object.status?.['conditions'] ?? []) as JsonObject[];
+  const conditions = before.map((condition) => ({
     ...condition,
     lastHeartbeatTime: now,
   }));

@@ -82,7 +82,8 @@ export class Follower<T> {
       }
       const now = clock.monotonic();
       // A server that sends one event and hangs up must not be asked without pause.
-      if (version !== undefined && now - started >= Math.max(FAIR, Math.min(waited, SOUND))) this.#waits.reset();
+      if (version !== undefined && now - started >= Math.max(FAIR, Math.min(waited, SOUND)))
+        this.#waits.reset();
       if (!failed && now - started >= GOOD) continue;
       // Rejects only when aborted, which ends the loop.
       await this.#waits.sleep(signal, failure).catch(() => {});
