@@ -37,6 +37,28 @@ export function parseArguments<T extends Words>(
   return values as Given<T>;
 }
 
+/** Takes the words apart that are no flags and no values of flags; what follows `--` is none either. */
+export function splitPositionals(
+  args: readonly string[],
+  words: Words,
+): { readonly positionals: readonly string[]; readonly rest: readonly string[] } {
+  const positionals: string[] = [];
+  const rest: string[] = [];
+  for (let at = 0; at < args.length; at += 1) {
+    const argument = args[at] ?? '';
+    if (argument === '--') return { positionals: [...positionals, ...args.slice(at + 1)], rest };
+    if (!argument.startsWith('-')) {
+      positionals.push(argument);
+      continue;
+    }
+    rest.push(argument);
+    const name = argument.replace(/^--?/, '');
+    const takesValue = Object.hasOwn(words, name) && words[name] !== false;
+    if (takesValue && at + 1 < args.length) rest.push(args[(at += 1)] ?? '');
+  }
+  return { positionals, rest };
+}
+
 function unknown(command: string, argument: string, known: readonly string[]): ConfigError {
   const near = nearest(argument.replace(/^--?/, '').replace(/=.*/s, ''), known);
   const hint = near === undefined ? '' : `; did you mean --${near}?`;

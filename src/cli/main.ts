@@ -9,6 +9,7 @@ usage: flannelctl <command> [arguments]
   pods            the pods of this node
   plan            everything that the agent wants in the kernel
   diff            what the kernel has otherwise
+  walk <from> <to>  where a packet would go, and where it would end
   lab [command]   a whole cluster network on this machine: nodes, pods, overlay ("flannelctl lab help")
   docker-opts     options that put Docker's bridge into this node's subnet ("flannelctl docker-opts --help")
   install-cni     put the CNI plugins and the conflist on this host
@@ -31,6 +32,8 @@ export async function cliMain(args: readonly string[]): Promise<number> {
     case 'plan':
     case 'diff':
       return (await import('./node/main.ts')).nodeMain(command, rest);
+    case 'walk':
+      return (await import('./walk/main.ts')).walkMain(rest);
     case 'docker-opts':
       return (await import('./docker/main.ts')).dockerOptsMain(rest, process.env);
     case 'install-cni': {

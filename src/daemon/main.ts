@@ -109,7 +109,7 @@ async function serve(parts: Omit<AgentContext, 'metrics' | 'systemd'>, signal: A
     const sources = { readiness: () => agent.readiness(), metrics: () => metrics.render() };
     const health = port === 0 ? undefined : startHealth(flags['healthz-ip'], port, sources);
     const asked = { status: () => agent.sources.status(), overlay: () => agent.sources.overlay() };
-    await using _socket = new InspectSocket(runFile(options, SOCKET_NAME), asked, log);
+    await using _socket = new InspectSocket({ path: runFile(options, SOCKET_NAME), sources: asked, log });
     try {
       for (;;) {
         try {

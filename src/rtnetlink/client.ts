@@ -44,6 +44,7 @@ import {
   dumpRoutes,
   lookUpRoute,
   type RouteFilter,
+  type RouteQuestion,
   type RouteSpec,
 } from './route/request.ts';
 
@@ -188,7 +189,7 @@ export class Rtnetlink implements Disposable {
   }
 
   /** The route that a packet to `ip` would take; ENETUNREACH (or EHOSTUNREACH) when there is none. */
-  routeTo(ip: Ip, options: { readonly from?: Ip; readonly link?: number } = {}): Route {
+  routeTo(ip: Ip, options: RouteQuestion = {}): Route {
     const request = lookUpRoute(ip, options);
     const route = this.#connection.get(request, readRoute);
     if (route === undefined) throw new FlannelError('kernel', `${request.what}: not an IP route`);

@@ -2,6 +2,7 @@ import { cureOf, describe } from '#base/errors.ts';
 import { capacity, reserved } from '#daemon/metrics/addresses.ts';
 import { Cidr } from '#net/cidr.ts';
 import type { AgentRepair, AgentRules, AgentStatus, LastPass, NodeLease } from './agent-status.ts';
+import type { LiveChain } from '#traffic/live-chains.ts';
 import { claimsOf, type Difference } from './difference.ts';
 import { since } from './output.ts';
 import { peerRows, sourceOf } from './peers.ts';
@@ -21,13 +22,26 @@ export interface StatusReport {
   readonly peers?: ReportedPeers;
   /** Kernel objects of the plan. */
   readonly entries?: ReportedEntries;
-  /** Why peers and entries are not known. */
-  readonly unknown?: { readonly why: string; readonly cure?: string };
+  /** Why peers and entries are not known, and what the kernel has instead. */
+  readonly unknown?: {
+    readonly why: string;
+    readonly cure?: string;
+    readonly kernel: readonly DeviceCount[];
+  };
   readonly rules?: AgentRules & { readonly found: readonly string[] };
   readonly store?: ReportedStore;
   readonly addresses: Readonly<Record<string, { readonly used: number; readonly free: number }>>;
   readonly lastPass?: LastPass;
   readonly repairs: readonly AgentRepair[];
+}
+
+/** What stands on a device of Flannel's. */
+export interface DeviceCount {
+  readonly device: string;
+  readonly up: boolean;
+  readonly routes: number;
+  readonly neighbours: number;
+  readonly fdb: number;
 }
 
 export interface ReportedPeers {
@@ -59,6 +73,9 @@ export interface ReportParts {
   /** Undefined without an overlay. */
   readonly difference: Difference | undefined;
   readonly ipamDir: string;
+  readonly kernel: readonly DeviceCount[];
+  /** The agent's chains that are in the kernel; undefined when the agent itself has looked. */
+  readonly chains: readonly LiveChain[] | undefined;
   /** Wall clock, ms. */
   readonly now: number;
 }
@@ -74,6 +91,7 @@ export function reportOf(parts: ReportParts): StatusReport {
     ...health(view),
     ...(status === undefined ? {} : ofAgent(status, now)),
     ...ofPlan(parts),
+    ...rulesOf(parts),
     addresses: addressesOf(status?.lease, ipamDir),
     repairs: status?.repairs ?? [],
   };
@@ -102,15 +120,23 @@ function ofAgent(status: AgentStatus, now: number): Partial<StatusReport> {
   };
 }
 
-function ofPlan({ view, difference }: ReportParts): Partial<StatusReport> {
-  const { overlay, noOverlay, status } = view;
-  const rules = status?.rules;
+/** What can be said of the rules: the agent's own word, or whether any are there. */
+function rulesOf({ view, difference, chains }: ReportParts): Partial<StatusReport> {
+  const rules = view.status?.rules;
+  if (rules === undefined) return {};
+  if (chains === undefined) return { rules: { ...rules, found: difference?.rules ?? [] } };
+  const there = chains.filter(({ mode, rules: lines }) => mode === rules.mode && lines.length > 0);
+  const found = there.length > 0 ? [] : [`none of flanneld's ${rules.mode} rules is in the kernel`];
+  return { rules: { ...rules, state: 'unknown', found } };
+}
+
+function ofPlan({ view, difference, kernel }: ReportParts): Partial<StatusReport> {
+  const { overlay, noOverlay } = view;
   if (overlay === undefined || difference === undefined) {
     const cure = cureOf(noOverlay);
     const why = noOverlay === undefined ? 'there is no plan' : describe(noOverlay);
     return {
-      unknown: { why, ...(cure === undefined ? {} : { cure }) },
-      ...(rules === undefined ? {} : { rules: { ...rules, found: [] } }),
+      unknown: { why, ...(cure === undefined ? {} : { cure }), kernel },
     };
   }
   const claims = claimsOf(overlay);
@@ -122,7 +148,6 @@ function ofPlan({ view, difference }: ReportParts): Partial<StatusReport> {
   return {
     peers: { wanted: rows.length, programmed, stale: stale.length, others },
     entries: { planned: claims.entries.size, found, unread },
-    ...(rules === undefined ? {} : { rules: { ...rules, found: difference.rules } }),
   };
 }
 

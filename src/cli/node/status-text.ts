@@ -2,7 +2,7 @@ import { escapeControl } from '#base/log.ts';
 import type { Colour, Screen } from '#lab/report/screen.ts';
 import { table } from '#lab/report/table.ts';
 import { count, since, span } from './output.ts';
-import type { StatusReport } from './status-report.ts';
+import type { DeviceCount, StatusReport } from './status-report.ts';
 
 export interface TextOptions {
   readonly screen: Pick<Screen, 'paint'>;
@@ -75,7 +75,12 @@ function peersRows({ peers, unknown }: StatusReport, { screen }: TextOptions) {
   if (peers === undefined) {
     if (unknown === undefined) return [];
     const cure = unknown.cure === undefined ? '' : `\n${unknown.cure}`;
-    return [['peers', `${screen.paint('yellow', 'not known')}: ${unknown.why}${cure}`] as const];
+    const there = unknown.kernel.map(deviceText);
+    const kernel = there.length === 0 ? 'no device of the overlay' : there.join('\n');
+    return [
+      ['peers', `${screen.paint('yellow', 'not known')}: ${unknown.why}${cure}`],
+      ['kernel', kernel],
+    ] as const;
   }
   const { wanted, programmed, stale, others } = peers;
   const parts = [`${wanted} wanted`, `${programmed} programmed`];
@@ -86,6 +91,16 @@ function peersRows({ peers, unknown }: StatusReport, { screen }: TextOptions) {
       ? ''
       : `; ${screen.paint('red', `${count(stale, 'kernel entry', 'kernel entries')} of no peer`)}`;
   return [['peers', `${parts.join(', ')}${left}`] as const];
+}
+
+function deviceText({ device, up, routes, neighbours, fdb }: DeviceCount): string {
+  const state = up ? '' : ' (down)';
+  const parts = [
+    count(routes, 'route'),
+    count(neighbours, 'neighbour'),
+    count(fdb, 'FDB entry', 'FDB entries'),
+  ];
+  return `${device}${state}: ${parts.join(', ')}`;
 }
 
 function entriesRow({ entries }: StatusReport, { screen, wide }: TextOptions) {
@@ -101,8 +116,9 @@ function rulesRow({ rules }: StatusReport, { screen }: TextOptions) {
   if (rules === undefined) return undefined;
   const { mode, state, error, found } = rules;
   if (error !== undefined) return ['rules', `${mode}, ${screen.paint('red', state)}: ${error}`] as const;
-  const paint = found.length === 0 ? state : screen.paint('red', 'not as planned');
-  return ['rules', `${mode}, ${paint}`] as const;
+  if (found.length === 0)
+    return ['rules', `${mode}, ${state === 'unknown' ? 'in the kernel' : state}`] as const;
+  return ['rules', [`${mode}, ${screen.paint('red', 'not as planned')}`, ...found].join('\n')] as const;
 }
 
 function storeRow({ store }: StatusReport, { screen }: TextOptions) {

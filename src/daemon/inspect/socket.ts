@@ -12,6 +12,14 @@ export interface InspectSources {
   readonly overlay: () => OverlaySource | undefined;
 }
 
+export interface InspectOptions {
+  readonly path: string;
+  readonly sources: InspectSources;
+  readonly log: Logger;
+  /** How often it is looked whether the socket is still there, ms. */
+  readonly watchMs?: number;
+}
+
 /** How often it is looked whether somebody has removed the socket (with all of /run/flannel, for instance), ms. */
 const WATCH_MS = 10_000;
 
@@ -29,12 +37,12 @@ export class InspectSocket implements AsyncDisposable {
   #complaint = '';
   readonly #timer: ReturnType<typeof setInterval>;
 
-  constructor(path: string, sources: InspectSources, log: Logger) {
+  constructor({ path, sources, log, watchMs = WATCH_MS }: InspectOptions) {
     this.#path = path;
     this.#sources = sources;
     this.#log = log;
     this.#open();
-    this.#timer = setInterval(() => this.#watch(), WATCH_MS);
+    this.#timer = setInterval(() => this.#watch(), watchMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

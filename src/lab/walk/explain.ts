@@ -1,11 +1,11 @@
 import { Cidr } from '#net/cidr.ts';
 import { innermost, type Packet } from '../packet/decode.ts';
-import { POD_NETWORK, VXLAN_PORT } from '../state/address-plan.ts';
+import { POD_NETWORK } from '../state/address-plan.ts';
 import { routeFor, routeText, type Facts } from './facts.ts';
 import type { Hop } from './hop.ts';
 
-/** VXLAN over IPv4: outer Ethernet 14, IPv4 20, UDP 8, VXLAN 8 bytes. */
-const OVERHEAD = 50;
+/** Outer Ethernet 14, IPv4 20 or IPv6 40, UDP 8, VXLAN 8 bytes. */
+const OVERHEAD = { ipv4: 50, ipv6: 70 } as const;
 
 /**
  * Why the packet is at this hop and where it goes next, in one sentence, from what the kernel there knows. `before` is
@@ -55,12 +55,12 @@ function wrapped({ device, facts }: Hop, packet: Packet): string {
       : `FDB of ${entry.device}: ${inner.destination} is behind ${entry.dst}`;
   const route = packet.ip === undefined ? undefined : routeFor(facts, packet.ip.destination);
   const way = route === undefined ? device.name : routeText(facts, route);
-  return `${known}, so it is wrapped in UDP ${VXLAN_PORT} (${OVERHEAD} bytes more) and leaves by ${way}`;
+  return `${known}, so it is wrapped in UDP ${packet.udp?.destinationPort} (${OVERHEAD[packet.ip?.source.family ?? 'ipv4']} bytes more) and leaves by ${way}`;
 }
 
 function unwrapped({ facts }: Hop, packet: Packet): string {
   const vtep = facts.devices.find((device) => device.kind === 'vxlan')?.name ?? 'the VXLAN device';
-  return `UDP ${VXLAN_PORT} for this node: VNI ${packet.vxlan?.vni} belongs to ${vtep}, which takes the wrapping off`;
+  return `UDP ${packet.udp?.destinationPort} for this node: VNI ${packet.vxlan?.vni} belongs to ${vtep}, which takes the wrapping off`;
 }
 
 function routedToOverlay({ device, packet, facts }: Hop): string {

@@ -1,6 +1,8 @@
+import { FAMILIES } from '#net/family.ts';
 import type { Ip } from '#net/ip.ts';
 import type { Mac } from '#net/mac.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
+import { RT_TABLE } from '#rtnetlink/constants.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import type { Route } from '#rtnetlink/route.ts';
 
@@ -36,18 +38,18 @@ export function readFacts(net: Rtnetlink): Facts {
       mac: link.mac,
       bridge: name(link.master),
     })),
-    routes: net.routes({ family: 'ipv4', table: 254 }),
-    neighbours: net
-      .neighbours({ family: 'ipv4' })
-      .map(({ link, ip, mac }) => ({ device: name(link) ?? '', ip, mac })),
+    routes: FAMILIES.flatMap((family) => net.routes({ family, table: RT_TABLE.MAIN })),
+    neighbours: FAMILIES.flatMap((family) => net.neighbours({ family })).map(({ link, ip, mac }) => ({
+      device: name(link) ?? '',
+      ip,
+      mac,
+    })),
     fdb: links
       .filter((link) => link.kind?.type === 'vxlan')
       .flatMap((link) =>
         net.fdb({ link: link.index }).map(({ mac, dst }) => ({ device: link.name, mac, dst })),
       ),
-    addresses: net
-      .addresses({ family: 'ipv4' })
-      .map(({ link, cidr }) => ({ device: name(link) ?? '', ip: cidr.ip })),
+    addresses: net.addresses().map(({ link, cidr }) => ({ device: name(link) ?? '', ip: cidr.ip })),
   };
 }
 

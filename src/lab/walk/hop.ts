@@ -1,11 +1,11 @@
 import { innermost, type Packet } from '../packet/decode.ts';
-import type { Place } from '../process/places.ts';
+import type { Spot } from './spot.ts';
 import { ECHO_PORT } from '../state/address-plan.ts';
 import type { Device, Facts } from './facts.ts';
 
 /** The packet seen at one device. */
 export interface Hop {
-  readonly place: Place;
+  readonly place: Pick<Spot, 'kind' | 'name'>;
   readonly device: Device;
   readonly outgoing: boolean;
   /** ns since the epoch. */
@@ -20,13 +20,16 @@ export interface Journey {
   readonly reply: readonly Hop[];
 }
 
-/** Sorts what was captured. A packet to the echo port is the question, one from it the answer. */
-export function journeyOf(hops: readonly Hop[]): Journey {
+/** Sorts what was captured. A packet to the port is the question; one from it, or an ICMP error, the answer. */
+export function journeyOf(hops: readonly Hop[], port: number = ECHO_PORT): Journey {
   const inTime = hops.toSorted((a, b) => (a.time < b.time ? -1 : Number(a.time > b.time)));
-  const udp = (hop: Hop) => innermost(hop.packet).udp;
+  const isAnswer = ({ packet }: Hop) => {
+    const { udp, icmp } = innermost(packet);
+    return udp?.sourcePort === port || icmp !== undefined;
+  };
   return {
-    request: withoutRepeats(inTime.filter((hop) => udp(hop)?.destinationPort === ECHO_PORT)),
-    reply: withoutRepeats(inTime.filter((hop) => udp(hop)?.sourcePort === ECHO_PORT)),
+    request: withoutRepeats(inTime.filter(({ packet }) => innermost(packet).udp?.destinationPort === port)),
+    reply: withoutRepeats(inTime.filter(isAnswer)),
   };
 }
 

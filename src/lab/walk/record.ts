@@ -1,19 +1,12 @@
 import { systemClock } from '#base/clock.ts';
-import { FlannelError } from '#base/errors.ts';
-import { Rtnetlink } from '#rtnetlink/client.ts';
 import { askAll } from '../probe/ask.ts';
 import type { ProbeResult } from '../probe/exchange.ts';
-import { decodePacket } from '../packet/decode.ts';
 import { addressOf, enterArgv, openNetns, placesOf, type Place } from '../process/places.ts';
-import { innerArgv } from '../process/run.ts';
 import { ECHO_PORT, VXLAN_PORT } from '../state/address-plan.ts';
 import type { LabState } from '../state/state.ts';
-import { readFacts } from './facts.ts';
-import { CAPTURING, parseFrames, type CapturedFrame } from './frames.ts';
-import { journeyOf, type Hop, type Journey } from './hop.ts';
-
-/** How long frames may take from the kernel to the capture processes' output. */
-const SETTLE_MS = 150;
+import { Capture, SETTLE_MS } from './capture-process.ts';
+import { journeyOf, type Journey } from './hop.ts';
+import type { Spot } from './spot.ts';
 
 export interface Walk {
   readonly from: Place;
@@ -30,7 +23,8 @@ export interface Recording {
 export async function record(state: LabState, walk: Walk): Promise<Recording> {
   const token = `walk-${crypto.randomUUID()}`;
   const places = placesOnTheWay(state, walk);
-  const captures = await Promise.all(places.map((place) => Capture.start(place, token, walk.env)));
+  const options = { token, env: walk.env, vxlanPort: VXLAN_PORT };
+  const captures = await Promise.all(places.map((place) => Capture.start(spotOf(place), options)));
   try {
     const request = { proto: 'udp', host: addressOf(walk.to), port: ECHO_PORT, text: token } as const;
     const [result] = await askAll([{ from: walk.from, request }], walk.env);
@@ -52,58 +46,7 @@ function placesOnTheWay(state: LabState, { from, to }: Walk): Place[] {
   return [...new Map(all.map((place) => [place.name, place])).values()];
 }
 
-/** A capture process in one namespace. */
-class Capture {
-  readonly #place: Place;
-  readonly #process: Bun.Subprocess<'ignore', 'pipe', 'inherit'>;
-  readonly #ended: Promise<void>;
-  #output = '';
-
-  private constructor(place: Place, process: Bun.Subprocess<'ignore', 'pipe', 'inherit'>) {
-    this.#place = place;
-    this.#process = process;
-    this.#ended = this.#collect();
-  }
-
-  /** Starts it and waits until nothing is missed any more. */
-  static async start(place: Place, token: string, env: Readonly<Record<string, string>>): Promise<Capture> {
-    const process = Bun.spawn(enterArgv(place, innerArgv('__capture', token)), {
-      stdin: 'ignore',
-      stdout: 'pipe',
-      stderr: 'inherit',
-      env,
-    });
-    const capture = new Capture(place, process);
-    while (!capture.#output.startsWith(CAPTURING)) {
-      if (process.exitCode !== null) throw new FlannelError('kernel', `no capture can run in ${place.name}`);
-      await systemClock.sleep(2);
-    }
-    return capture;
-  }
-
-  /** Ends the capture and decodes what it saw. */
-  async hops(): Promise<Hop[]> {
-    this.stop();
-    await this.#ended;
-    using netns = openNetns(this.#place);
-    using net = Rtnetlink.openIn(netns);
-    const facts = readFacts(net);
-    return parseFrames(this.#output).flatMap((frame) => this.#hop(frame, facts));
-  }
-
-  stop(): void {
-    this.#process.kill('SIGKILL');
-  }
-
-  #hop({ link, outgoing, time, frame }: CapturedFrame, facts: Hop['facts']): Hop[] {
-    const device = facts.devices.find(({ index }) => index === link);
-    if (device === undefined) return [];
-    const packet = decodePacket(Uint8Array.fromHex(frame), { vxlanPort: VXLAN_PORT });
-    return [{ place: this.#place, device, outgoing, time: BigInt(time), packet, facts }];
-  }
-
-  async #collect(): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const chunk of this.#process.stdout) this.#output += decoder.decode(chunk, { stream: true });
-  }
+function spotOf(place: Place): Spot {
+  const { kind, name } = place;
+  return { kind, name, enter: (argv) => enterArgv(place, argv), openNetns: () => openNetns(place) };
 }

@@ -5,20 +5,12 @@ import { Mac } from '#net/mac.ts';
 import type { Route } from '#rtnetlink/route.ts';
 import { decodePacket } from '../packet/decode.ts';
 import { frame } from '../packet/fixtures.ts';
-import type { NodeState } from '../state/state.ts';
 import { explain } from './explain.ts';
 import { routeFor, routeText, type Device, type Facts } from './facts.ts';
 import { parseFrames } from './frames.ts';
 import { journeyOf, type Hop } from './hop.ts';
 import { story } from './story.ts';
 
-const node: NodeState = {
-  name: 'n1',
-  pid: 1,
-  ip: '192.168.50.11',
-  podCidr: '10.244.1.0/24',
-  agentRestarts: 0,
-};
 const device = (index: number, name: string, kind: string, mac: string, bridge?: string): Device => ({
   index,
   name,
@@ -67,7 +59,7 @@ const inner = outer.vxlan?.inner ?? outer;
 
 function hop(parts: Partial<Hop>): Hop {
   return {
-    place: { kind: 'node', name: 'n1', node },
+    place: { kind: 'node', name: 'n1' },
     device: ETH0,
     outgoing: true,
     time: 1n,
@@ -106,7 +98,7 @@ describe('explain', () => {
   });
 
   test('the switch sees of a packet what is on the wire', () => {
-    const place = { kind: 'underlay', name: 'underlay', pid: 1 } as const;
+    const place = { kind: 'underlay', name: 'underlay' } as const;
     const port = { ...ETH0, name: 'n1', bridge: 'underlay' };
     const seen = (packet: Hop['packet']) =>
       explain(hop({ place, device: port, outgoing: false, packet }), undefined);

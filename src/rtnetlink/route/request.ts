@@ -170,12 +170,21 @@ export function dumpRoutes(filter: RouteFilter): NetlinkRequest {
   };
 }
 
+/** What the kernel is asked besides the destination. */
+export interface RouteQuestion {
+  readonly from?: Ip | undefined;
+  /** Index of the link that it is to leave by. */
+  readonly link?: number | undefined;
+  /** Index of the link that it has come in by: the kernel answers as for a packet to be forwarded, its checks included. */
+  readonly in?: number | undefined;
+  readonly mark?: number | undefined;
+  /** The table's own entry as the answer, with its whole destination, not one made for this address. Since Linux 4.13. */
+  readonly entry?: boolean | undefined;
+}
+
 /** RTM_GETROUTE of the route that a packet to `ip` would take. */
-export function lookUpRoute(
-  ip: Ip,
-  options: { readonly from?: Ip | undefined; readonly link?: number | undefined } = {},
-): NetlinkRequest {
-  const { from, link } = options;
+export function lookUpRoute(ip: Ip, options: RouteQuestion = {}): NetlinkRequest {
+  const { from, link, mark } = options;
   return {
     type: RTM.GETROUTE,
     flags: 0,
@@ -185,9 +194,10 @@ export function lookUpRoute(
     write(out) {
       const { family, bits } = ip;
       // IPv6 always tells the table and refuses to be asked for it.
-      const flags = family === 'ipv4' ? RTM_F.LOOKUP_TABLE : 0;
+      const table = family === 'ipv4' ? RTM_F.LOOKUP_TABLE : 0;
+      const flags = table | (options.entry === true ? RTM_F.FIB_MATCH : 0);
       writeHeader(out, { family, length: bits, sourceLength: from?.bits ?? 0, flags });
-      routeTable.write(out, { dst: ip, src: from, link });
+      routeTable.write(out, { dst: ip, src: from, link, in: options.in, mark });
     },
   };
 }

@@ -101,6 +101,7 @@ export const routeTable = attributeTable(
   {
     dst: [1, ip],
     src: [2, ip],
+    in: [3, u32],
     link: [4, u32],
     gateway: [5, ip],
     priority: [6, u32],
@@ -108,6 +109,7 @@ export const routeTable = attributeTable(
     metrics: [8, metricsTable],
     multipath: [9, nextHops],
     table: [15, u32],
+    mark: [16, u32],
     via: [18, via],
     nextHopId: [30, u32],
   },
