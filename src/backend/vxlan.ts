@@ -4,7 +4,7 @@ import type { Family } from '#net/family.ts';
 import { Mac } from '#net/mac.ts';
 import type { Entry, VxlanLink } from '#host/plan.ts';
 import { readBackendOptions } from '#subnet/backend-options.ts';
-import type { NetworkConfig } from '#subnet/config.ts';
+import type { BackendConfig, NetworkConfig } from '#subnet/config.ts';
 import type { FamilyLease, Lease } from '#subnet/lease.ts';
 import type { Backend, BackendContext, PeerPlan, Refusal, Rejection } from './backend.ts';
 import { otherBackend, strangeSide } from './peer.ts';
@@ -13,7 +13,7 @@ import { parseVtepMac, renderVxlanData } from './vxlan-data.ts';
 const TYPE = 'vxlan';
 
 /** Outer IP, UDP, VXLAN and inner Ethernet header, bytes (RFC 7348 section 5). */
-const OVERHEAD: Readonly<Record<Family, number>> = { ipv4: 50, ipv6: 70 };
+export const OVERHEAD: Readonly<Record<Family, number>> = { ipv4: 50, ipv6: 70 };
 
 /** The smallest MTU that the family works with, bytes (RFC 791; RFC 8200 section 5). */
 const LEAST_MTU: Readonly<Record<Family, number>> = { ipv4: 68, ipv6: 1280 };
@@ -40,6 +40,16 @@ export function checkVxlan(config: NetworkConfig): readonly string[] {
   return readBackendOptions(config.backend, SCHEMA).warnings;
 }
 
+/** VNI and UDP port of the overlay. Throws ConfigError. */
+export function vxlanPlace(backend: BackendConfig): { readonly vni: number; readonly port: number } {
+  const { VNI, Port } = readBackendOptions(backend, SCHEMA).options;
+  return { vni: VNI, port: portOf(Port) };
+}
+
+function portOf(option: number): number {
+  return option === 0 ? DEFAULT_PORT : option;
+}
+
 /** The VXLAN backend: a VTEP per family; per peer a neighbour, an FDB entry and a route. */
 export function createVxlan(context: BackendContext): Backend {
   const { config, external, own } = context;
@@ -57,7 +67,7 @@ export function createVxlan(context: BackendContext): Backend {
     links.set(family, {
       name,
       vni: options.VNI,
-      port: options.Port === 0 ? DEFAULT_PORT : options.Port,
+      port: portOf(options.Port),
       local,
       parent: external.name,
       learning: options.Learning,

@@ -12,6 +12,7 @@ usage: flannelctl <command> [arguments]
   walk <from> <to>  where a packet would go, and where it would end
   lab [command]   a whole cluster network on this machine: nodes, pods, overlay ("flannelctl lab help")
   docker-opts     options that put Docker's bridge into this node's subnet ("flannelctl docker-opts --help")
+  doctor          what is wrong with this node's network, why it matters and what mends it; also before the first start
   install-cni     put the CNI plugins and the conflist on this host
   cleanup         remove what Flannel made on this node, and nothing else
   version         print the version
@@ -36,6 +37,8 @@ export async function cliMain(args: readonly string[]): Promise<number> {
       return (await import('./walk/main.ts')).walkMain(rest);
     case 'docker-opts':
       return (await import('./docker/main.ts')).dockerOptsMain(rest, process.env);
+    case 'doctor':
+      return (await import('./doctor/main.ts')).doctorMain(rest);
     case 'install-cni': {
       return (await import('./install/main.ts')).installMain(rest, { source: process.execPath, say });
     }

@@ -17,7 +17,7 @@ function setUp(answers: (ErrnoName | undefined)[], partial = false) {
       const errors =
         errno === undefined ? [] : [new ErrnoError('create', ERRNO[errno], '', { cure: 'Do it' })];
       const blocking = partial ? undefined : errors[0];
-      return { written: 0, found: [], foundCount: 0, mended: new Map(), errors, blocking };
+      return { written: 0, found: [], stale: [], foundCount: 0, mended: new Map(), errors, blocking };
     },
     clock,
     random: () => 0,

@@ -36,20 +36,35 @@ export interface NeighbourTableOptions {
   readonly read?: (path: string) => string | undefined;
 }
 
+/** A table that is too small. */
+export interface NeighbourShortage {
+  /** The limit and its value. */
+  readonly found: string;
+  readonly needed: number;
+  readonly cure: string;
+}
+
 /** Warns when the kernel's neighbour tables are too small for the pods of this node. Sets nothing: the limit is the machine's. */
 export function checkNeighbourTable({ subnets, log, read = readSysctl }: NeighbourTableOptions): void {
+  for (const shortage of neighbourShortages(subnets, read))
+    log.warn('the neighbour table of the kernel may overflow when this node is full of pods', {
+      ...shortage,
+    });
+}
+
+/** The tables that are too small, one per family at most. */
+export function neighbourShortages(
+  subnets: PerFamily<Cidr>,
+  read: (path: string) => string | undefined,
+): NeighbourShortage[] {
   const wanted = neighboursNeeded(subnets);
-  for (const family of FAMILIES) {
+  return FAMILIES.flatMap((family) => {
     const needed = wanted[family];
     const text = needed === undefined ? undefined : read(`net/${family}/neigh/default/gc_thresh3`);
-    if (needed === undefined || text === undefined || !/^\d{1,10}$/.test(text)) continue;
-    if (Number(text) >= needed) continue;
-    log.warn('the neighbour table of the kernel may overflow when this node is full of pods', {
-      found: `${key(family, 3)} is ${text}`,
-      needed,
-      cure: cureFor(family, needed),
-    });
-  }
+    if (needed === undefined || text === undefined || !/^\d{1,10}$/.test(text)) return [];
+    if (Number(text) >= needed) return [];
+    return { found: `${key(family, 3)} is ${text}`, needed, cure: cureFor(family, needed) };
+  });
 }
 
 /** The next power of two, and the two lower limits in the kernel's own proportions (128, 512, 1024). */

@@ -23,7 +23,8 @@ export interface SysctlScene {
   readonly iptables: boolean;
 }
 
-const FORWARDING: Readonly<Record<Family, string>> = {
+/** The sysctl that lets a host forward, by family. */
+export const FORWARDING: Readonly<Record<Family, string>> = {
   ipv4: 'net/ipv4/ip_forward',
   ipv6: 'net/ipv6/conf/all/forwarding',
 };

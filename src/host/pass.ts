@@ -14,6 +14,8 @@ export interface PassReport {
   readonly written: number;
   /** What was not as planned, in words: the first of them. */
   readonly found: readonly string[];
+  /** Those of `found` that are there and should not be. */
+  readonly stale: readonly string[];
   /** Number of things that were not as planned. */
   readonly foundCount: number;
   /** How many of them were mended, by kind: what the kernel refused is not among them. */
@@ -29,6 +31,7 @@ const FOUND_LIMIT = 20;
 /** Takes down what a pass finds and does. */
 export class Pass {
   readonly #found: string[] = [];
+  readonly #stale: string[] = [];
   readonly #errors: FlannelError[] = [];
   readonly #mended = new Map<MendedKind, number>();
   /** Those that all errors so far are of; undefined once there was one of the whole node. */
@@ -48,6 +51,13 @@ export class Pass {
   find(what: () => string): void {
     this.#foundCount += 1;
     if (this.#found.length < this.#foundLimit) this.#found.push(what());
+  }
+
+  /** As `find`, of something that is there and should not be. */
+  findStale(what: () => string): void {
+    const before = this.#found.length;
+    this.find(what);
+    this.#stale.push(...this.#found.slice(before));
   }
 
   mend(kind: MendedKind, count = 1): void {
@@ -80,6 +90,7 @@ export class Pass {
     return {
       written: this.#written,
       found: this.#found,
+      stale: this.#stale,
       foundCount: this.#foundCount,
       mended: this.#mended,
       errors: this.#errors,

@@ -52,6 +52,7 @@ test('what is there is adopted without a write', () => {
   expect(reconciler.full(PLAN)).toEqual({
     written: 0,
     found: [],
+    stale: [],
     foundCount: 0,
     mended: new Map(),
     errors: [],

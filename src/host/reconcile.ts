@@ -135,7 +135,7 @@ export class Reconciler {
 
   #sweep(pass: Pass, links: readonly HostLink[]): void {
     for (const { name } of links) {
-      pass.find(() => `link ${name} of an earlier configuration`);
+      pass.findStale(() => `link ${name} of an earlier configuration`);
       if (this.#write(pass, [{ op: 'delete-link', name }]) === 0) pass.mend('link');
     }
   }
@@ -149,7 +149,7 @@ export class Reconciler {
     const ops: KernelOp[] = [];
     for (const [text, dst] of live) {
       if (how === 'add' || planned.has(text)) continue;
-      pass.find(() => `blackhole route ${dst} is not planned`);
+      pass.findStale(() => `blackhole route ${dst} is not planned`);
       ops.push({ op: 'delete-blackhole', dst });
     }
     for (const [text, dst] of planned) {
@@ -187,7 +187,7 @@ export class Reconciler {
     const ops: KernelOp[] = [];
     for (const { cidr } of present) {
       if (wanted.addresses.some((address) => address.equals(cidr))) continue;
-      pass.find(() => `address ${cidr} on ${wanted.name} is not planned`);
+      pass.findStale(() => `address ${cidr} on ${wanted.name} is not planned`);
       ops.push({ op: 'delete-address', link: wanted.name, cidr });
     }
     for (const cidr of wanted.addresses) {
@@ -210,7 +210,7 @@ export class Reconciler {
     for (const entry of liveEntries(this.#kernel, plan, options)) {
       const wanted = plan.entries.get(entryKey(entry));
       if (wanted === undefined) {
-        pass.find(() => `${describeEntry(entry)} is not planned`);
+        pass.findStale(() => `${describeEntry(entry)} is not planned`);
         remove.push(entry);
       } else if (sameEntry(entry, wanted)) right.add(wanted);
       // The kernel replaces it in place, a route that merely moves to another link, too.

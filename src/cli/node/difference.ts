@@ -16,7 +16,9 @@ import { createTraffic } from '#traffic/create.ts';
 export interface Difference {
   /** In words: devices first, then entries. */
   readonly found: readonly string[];
-  /** The same for traffic rules. */
+  /** Those of `found` that are there and that nobody wants. */
+  readonly leftOver: readonly string[];
+  /** As `found`, of traffic rules. */
   readonly rules: readonly string[];
   /** Keys (`entryKey`) of planned entries that are missing or otherwise. */
   readonly wrong: ReadonlySet<string>;
@@ -63,9 +65,10 @@ export function compareObjects(
     log: silentLogger,
     foundLimit: Number.POSITIVE_INFINITY,
   });
-  const { found, errors } = reconciler.full(planOf(overlay.devices, claimsOf(overlay)));
+  const { found, stale, errors } = reconciler.full(planOf(overlay.devices, claimsOf(overlay)));
   return {
     found,
+    leftOver: stale,
     wrong: new Set(ops.flatMap((op) => (op.op === 'put' ? [entryKey(op.entry)] : []))),
     stale: ops.flatMap((op) => (op.op === 'remove' ? [op.entry] : [])),
     // A device that is missing is found already; that nothing could be read of it says no more.

@@ -16,6 +16,8 @@ export interface CountedRequest {
   readonly verb: (typeof VERBS)[number];
   /** HTTP status, or why there was none. */
   readonly code: number | TransportFailure;
+  /** The server's clock when it answered (RFC 9110 section 6.6.1), as it stands in the answer. */
+  readonly date?: string | undefined;
 }
 
 export interface TransportOptions {
@@ -101,7 +103,7 @@ export class Transport {
         timeout: false,
         ...(request.body !== undefined && { body: request.body }),
       });
-      onRequest({ verb, code: response.status });
+      onRequest({ verb, code: response.status, date: response.headers.get('date') ?? undefined });
       return response;
     } catch (error) {
       // Aborted by its caller, the request says nothing of the server; by a timeout, it does.

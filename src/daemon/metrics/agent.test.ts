@@ -21,6 +21,7 @@ function pass(change: Partial<PassReport>): PassReport {
   return {
     written: 0,
     found: [],
+    stale: [],
     foundCount: 0,
     mended: new Map(),
     errors: [],

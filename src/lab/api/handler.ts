@@ -81,7 +81,7 @@ export class Handler {
     const { verb, resource, request } = classified;
     if (this.#options.faults.isForbidden(verb, resource)) throw forbidden(`${verb} of ${resource}`);
     if (request !== undefined) return this.#resource(http, request);
-    if (path === REVIEW_PATH) return review(http);
+    if (path === REVIEW_PATH) return review(http, this.#options.faults);
     // Old kubectl validates by OpenAPI v2 in protobuf; a document without definitions tells it that there is nothing to check.
     if (path === 'openapi/v2' && http.method === 'GET') {
       return { code: 200, contentType: OPENAPI_V2, body: Buffer.alloc(0) };
@@ -162,12 +162,17 @@ function json(code: number, body: Uint8Array): Answer {
   return { code, contentType: 'application/json', body };
 }
 
-/** A SelfSubjectAccessReview: everything is allowed. kubectl asks in protobuf, which changes nothing in the answer. */
-function review(http: HttpRequest): Answer {
+/** A SelfSubjectAccessReview: all is allowed that no fault forbids. kubectl asks in protobuf, which changes nothing in the answer. */
+function review(http: HttpRequest, faults: Faults): Answer {
   if (http.method !== 'POST') throw methodNotAllowed();
-  const status = { allowed: true, reason: 'the lab allows everything' };
+  const spec = reviewSpec(http.body);
+  const asked = isObject(spec['resourceAttributes']) ? spec['resourceAttributes'] : {};
+  const word = (key: string) => (typeof asked[key] === 'string' ? asked[key] : '');
+  const resource = [word('resource'), word('subresource')].filter((part) => part !== '').join('/');
+  const allowed = !faults.isForbidden(word('verb'), resource);
+  const status = { allowed, ...(allowed && { reason: 'the lab allows everything' }) };
   const kind = { kind: 'SelfSubjectAccessReview', apiVersion: 'authorization.k8s.io/v1' };
-  return json(201, jsonBytes({ ...kind, metadata: {}, spec: reviewSpec(http.body), status }));
+  return json(201, jsonBytes({ ...kind, metadata: {}, spec, status }));
 }
 
 function reviewSpec(bytes: Uint8Array): JsonObject {

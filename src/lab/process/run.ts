@@ -34,7 +34,8 @@ export function labEnvironment(
   });
   return {
     ...Object.fromEntries(kept),
-    PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin`,
+    // Ours last: `bridge` is a program of iproute2, too.
+    PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin:${programFolder()}`,
     [MARK_VARIABLE]: folder,
     ...extra,
   };

@@ -73,7 +73,7 @@ export async function getNode(context: OwnContext, signal: AbortSignal): Promise
 }
 
 /** Why the node cannot start yet, as log fields; undefined when every enabled family has its subnet. */
-function missingSubnets(
+export function missingSubnets(
   view: NodeView,
   config: NetworkConfig,
 ): { reason: string; cure: string; event: string } | undefined {
@@ -98,7 +98,11 @@ function missingSubnets(
 }
 
 /** What the store knows of this node. A bad `node-public-ip` is ignored with a warning. */
-export function ownRecord(view: NodeView, config: NetworkConfig, context: OwnContext): OwnRecord {
+export function ownRecord(
+  view: NodeView,
+  config: NetworkConfig,
+  context: Pick<OwnContext, 'keys' | 'log' | 'nodeName'>,
+): OwnRecord {
   const { keys, log } = context;
   const backendData: Partial<Record<Family, string>> = {};
   const publicIp: Partial<Record<Family, Ip>> = {};

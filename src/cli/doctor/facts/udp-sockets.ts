@@ -1,0 +1,79 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { Ip } from '#net/ip.ts';
+
+/** A program's UDP socket. */
+export interface UdpSocket {
+  readonly address: Ip;
+  /** `name (process 123)`; undefined when it is not found. */
+  readonly program: string | undefined;
+}
+
+/** UDP sockets of programs, not of the kernel, that are bound to `port` in this network namespace. */
+export function socketsAt(port: number): UdpSocket[] {
+  const tables = ['udp', 'udp6'].map((name) => readText(`/proc/thread-self/net/${name}`));
+  return tables.flatMap((text) => {
+    return parseUdpTable(text)
+      .filter((row) => row.port === port)
+      .map(({ address, inode }) => ({ address, program: ownerOf(inode) }));
+  });
+}
+
+interface Row {
+  readonly address: Ip;
+  readonly port: number;
+  readonly inode: string;
+}
+
+/** `/proc/net/udp` and `udp6` (`net/ipv4/udp.c` udp4_format_sock). A socket of the kernel's own has no inode. */
+export function parseUdpTable(text: string): Row[] {
+  const rows: Row[] = [];
+  for (const line of text.split('\n').slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    const [, hex = '', port = ''] = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(fields[1] ?? '') ?? [];
+    const inode = fields[9] ?? '0';
+    if (hex === '' || inode === '0') continue;
+    rows.push({ address: addressOf(hex), port: Number.parseInt(port, 16), inode });
+  }
+  return rows;
+}
+
+/** Words of four bytes, each in host order: little-endian on every architecture we build for. */
+function addressOf(hex: string): Ip {
+  const bytes = Uint8Array.fromHex(hex);
+  for (let at = 0; at < bytes.length; at += 4) bytes.subarray(at, at + 4).reverse();
+  return Ip.fromBytes(bytes);
+}
+
+function ownerOf(inode: string): string | undefined {
+  const target = `socket:[${inode}]`;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    if (descriptors(pid).includes(target)) return `${readText(`/proc/${pid}/comm`).trim()} (process ${pid})`;
+  }
+  return undefined;
+}
+
+function descriptors(pid: string): string[] {
+  try {
+    const folder = `/proc/${pid}/fd`;
+    return readdirSync(folder).map((fd) => linkOf(`${folder}/${fd}`));
+  } catch {
+    // It has just ended.
+    return [];
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
