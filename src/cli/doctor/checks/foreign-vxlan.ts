@@ -53,7 +53,7 @@ function foreignDevice({ name, kind }: Link, { vni, port }: Place): Finding[] {
 function programs(port: number): Finding[] {
   return socketsAt(port).map(({ address, program }) =>
     error({
-      what: `${program ?? 'a program'} listens on UDP port ${port} (${address})`,
+      what: `${program} listens on UDP port ${port} (${address})`,
       why: 'our device cannot go up (EADDRINUSE), or it does not get the packets of the other nodes',
       cure: `end the program (ss -lunp sport = ${port}), or set Backend.Port in net-conf.json on all nodes`,
     }),

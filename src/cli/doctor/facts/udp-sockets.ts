@@ -4,17 +4,23 @@ import { Ip } from '#net/ip.ts';
 /** A program's UDP socket. */
 export interface UdpSocket {
   readonly address: Ip;
-  /** `name (process 123)`; undefined when it is not found. */
-  readonly program: string | undefined;
+  /** `name (process 123)`. */
+  readonly program: string;
 }
 
-/** UDP sockets of programs, not of the kernel, that are bound to `port` in this network namespace. */
+/**
+ * UDP sockets of programs that are bound to `port` in this network namespace. The kernel's own, of VXLAN devices, look the same in
+ * the table: nobody has them open.
+ */
 export function socketsAt(port: number): UdpSocket[] {
   const tables = ['udp', 'udp6'].map((name) => readText(`/proc/thread-self/net/${name}`));
   return tables.flatMap((text) => {
     return parseUdpTable(text)
       .filter((row) => row.port === port)
-      .map(({ address, inode }) => ({ address, program: ownerOf(inode) }));
+      .flatMap(({ address, inode }) => {
+        const program = ownerOf(inode);
+        return program === undefined ? [] : { address, program };
+      });
   });
 }
 
@@ -24,7 +30,7 @@ interface Row {
   readonly inode: string;
 }
 
-/** `/proc/net/udp` and `udp6` (`net/ipv4/udp.c` udp4_format_sock). A socket of the kernel's own has no inode. */
+/** `/proc/net/udp` and `udp6` (`net/ipv4/udp.c` udp4_format_sock). */
 export function parseUdpTable(text: string): Row[] {
   const rows: Row[] = [];
   for (const line of text.split('\n').slice(1)) {
