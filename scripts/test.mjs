@@ -9,6 +9,7 @@ import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ens
 const SUITES = [
   'contract',
   'netns',
+  'doctor',
   'vm',
   'cri',
   'stress',

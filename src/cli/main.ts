@@ -10,9 +10,9 @@ usage: flannelctl <command> [arguments]
   plan            everything that the agent wants in the kernel
   diff            what the kernel has otherwise
   walk <from> <to>  where a packet would go, and where it would end
+  doctor          what is wrong with this node's network, why it matters and what mends it; also before the first start
   lab [command]   a whole cluster network on this machine: nodes, pods, overlay ("flannelctl lab help")
   docker-opts     options that put Docker's bridge into this node's subnet ("flannelctl docker-opts --help")
-  doctor          what is wrong with this node's network, why it matters and what mends it; also before the first start
   install-cni     put the CNI plugins and the conflist on this host
   cleanup         remove what Flannel made on this node, and nothing else
   version         print the version

@@ -1,4 +1,5 @@
 import { cureOf, describe, FlannelError } from '#base/errors.ts';
+import { TransportError } from '#clients/k8s/errors.ts';
 import type { Facts } from './facts/facts.ts';
 import { error, NotAsked, SEVERITIES, warning, type Check, type Finding, type Severity } from './finding.ts';
 
@@ -37,7 +38,7 @@ async function run(check: Check, facts: Facts): Promise<Examined> {
     return { id, title, findings: await check.run(facts) };
   } catch (failure) {
     if (failure instanceof NotAsked) return { id, title, findings: [], skipped: failure.message };
-    if (facts.cluster.isFailure(failure))
+    if (facts.cluster.isFailure(failure) || failure instanceof TransportError)
       return { id, title, findings: [], skipped: `the API server does not tell: ${describe(failure)}` };
     return { id, title, findings: [failed(failure)] };
   }

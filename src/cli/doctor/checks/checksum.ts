@@ -17,7 +17,7 @@ export const checksum: Check = {
     if (tunnels.length === 0) throw new NotAsked('no packet goes through a tunnel');
     const outcomes = await Promise.all(tunnels.map((side) => ask(facts, side)));
     const wrong = tunnels.filter(
-      (_, at) => outcomes[at]?.whole === true && outcomes[at]?.offloaded === false,
+      (_, at) => isWrong(outcomes[at]),
     );
     if (wrong.length === 0) {
       const right = outcomes.filter((outcome) => outcome?.offloaded === true).length;
@@ -34,6 +34,11 @@ export const checksum: Check = {
     ];
   },
 };
+
+/** One was taken, the other never was. */
+function isWrong(outcome: DatagramOutcome | undefined): boolean {
+  return outcome?.whole === true && !outcome.offloaded;
+}
 
 /** Until both are taken, or one of them never is. */
 async function ask(facts: Facts, { vtep, link }: PeerSide): Promise<DatagramOutcome | undefined> {

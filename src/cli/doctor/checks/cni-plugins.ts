@@ -5,7 +5,7 @@ import { ACCESS, isAccessible } from '#ffi/file-system.ts';
 import { isObject, parseConflist } from '#lab/cni/conflist.ts';
 import { programRunner } from '#traffic/exec.ts';
 import type { Facts } from '../facts/facts.ts';
-import { error, orOk, type Check, type Finding } from '../finding.ts';
+import { error, info, orOk, type Check, type Finding } from '../finding.ts';
 
 /** Called by the runtime itself, and by flannel. */
 const ALWAYS = ['loopback', 'bridge', 'host-local'] as const;
@@ -20,10 +20,25 @@ export const cniPlugins: Check = {
   title: 'the CNI plugins are there and answer',
   async run(facts) {
     const { names, version } = wanted(facts);
-    const findings = await Promise.all(names.map((name) => look(join(facts.options.binDir, name), version)));
-    return orOk(findings.flat(), `${names.join(', ')} in ${facts.options.binDir}`);
+    const { binDir } = facts.options;
+    const missing = names.filter((name) => !isFile(join(binDir, name)));
+    const there = names.filter((name) => !missing.includes(name));
+    const findings = await Promise.all(there.map((name) => look(join(binDir, name), version)));
+    const all = [...(missing.length === 0 ? [] : [notThere(facts, missing)]), ...findings.flat()];
+    return orOk(all, `${names.join(', ')} in ${binDir}`);
   },
 };
+
+/** Before the first start an init container is still to bring them. */
+function notThere({ agent, options, conflists }: Facts, missing: readonly string[]): Finding {
+  const isNew = agent.pid === undefined && !conflists().some(({ isFlannel }) => isFlannel);
+  const severe = isNew ? info : error;
+  return severe({ what: `not in ${options.binDir}: ${missing.join(', ')}`, why: WHY, cure: CURE });
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
 
 /** Those of the configuration, and those that every node needs. */
 function wanted(facts: Facts): { readonly names: readonly string[]; readonly version: string | undefined } {
@@ -44,7 +59,6 @@ function wanted(facts: Facts): { readonly names: readonly string[]; readonly ver
 
 async function look(path: string, version: string | undefined): Promise<Finding[]> {
   const trouble = (what: string, cure = CURE) => [error({ what, why: WHY, cure })];
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return trouble(`${path} is not there`);
   if (!isAccessible(path, ACCESS.EXECUTE)) return trouble(`${path} is not executable`, `chmod 755 ${path}`);
   const answer = await ask(path);
   if (typeof answer === 'string') return trouble(`${path} does not answer as a CNI plugin: ${answer}`);

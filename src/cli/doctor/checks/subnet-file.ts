@@ -7,7 +7,7 @@ const WHY = 'the CNI plugin flannel takes subnet and MTU of new pods from it';
 export const subnetFile: Check = {
   id: 'subnet-file',
   title: "subnet.env is there and says what this node's subnet is",
-  async run(facts) {
+  run(facts) {
     const file = facts.agent.flags['subnet-file'];
     try {
       facts.parsedSubnetEnv();
@@ -27,7 +27,7 @@ export const subnetFile: Check = {
         ),
       ];
     }
-    const differences = await compare(facts);
+    const differences = compare(facts);
     return differences.length > 0 ? differences : [ok(`${facts.subnets.join(' and ')} in ${file}`)];
   },
 };
