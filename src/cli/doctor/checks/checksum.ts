@@ -16,9 +16,7 @@ export const checksum: Check = {
     const tunnels = sides.filter(({ vtep, link }) => vtep !== undefined && link !== undefined).slice(0, MOST);
     if (tunnels.length === 0) throw new NotAsked('no packet goes through a tunnel');
     const outcomes = await Promise.all(tunnels.map((side) => ask(facts, side)));
-    const wrong = tunnels.filter(
-      (_, at) => isWrong(outcomes[at]),
-    );
+    const wrong = tunnels.filter((_, at) => isWrong(outcomes[at]));
     if (wrong.length === 0) {
       const right = outcomes.filter((outcome) => outcome?.offloaded === true).length;
       if (right === 0) throw new NotAsked('no other node says whether it takes UDP');
