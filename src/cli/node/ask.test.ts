@@ -36,13 +36,13 @@ test('an agent that begins an answer and stops in it hangs, too', async () => {
     new Response(
       new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('{"ready"')) }),
     );
-  await using _server = Bun.serve({ unix: socket(), fetch });
+  using _server = Bun.serve({ unix: socket(), fetch });
   expect(String(await asked(200))).toContain('the agent hangs');
 });
 
 test('an agent that is not ready says so; an answer that nobody knows is no answer', async () => {
   let status = 503;
-  await using _server = Bun.serve({ unix: socket(), fetch: () => new Response('not yet\n', { status }) });
+  using _server = Bun.serve({ unix: socket(), fetch: () => new Response('not yet\n', { status }) });
   const early = await asked();
   expect(early).toBeInstanceOf(NoAgent);
   expect(String(early)).toContain('not yet');
