@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { FlannelError } from '#base/errors.ts';
+import { describe, FlannelError } from '#base/errors.ts';
 import { tryReadText } from '#ffi/file-system.ts';
 import { Netns } from '#ffi/netns.ts';
 import type { Overlay } from '#daemon/inspect/overlay.ts';
@@ -21,7 +21,7 @@ import { walkKernel, type WalkKernel } from './kernel.ts';
 
 /** What this node knows of itself: from the kernel, host-local's store, `subnet.env`, and the plan where there is one. */
 export async function lookAround(net: Rtnetlink, options: NodeOptions): Promise<Surroundings> {
-  const overlay = await planIfAny(options);
+  const { overlay, noPlan } = await planIfAny(options);
   const { networks, gateways } = subnetFile(options);
   const own = gateways.map((gateway) => gateway.network());
   const planned =
@@ -41,6 +41,7 @@ export async function lookAround(net: Rtnetlink, options: NodeOptions): Promise<
     pods: podsOf(net, options),
     peers: overlay === undefined ? new Map() : peerAddresses(overlay),
     peerOf: peerFinder(overlay),
+    ...(noPlan === undefined ? {} : { noPlan }),
     plannedRoute,
     isNobodys: (ip) =>
       overlay !== undefined &&
@@ -52,11 +53,11 @@ export async function lookAround(net: Rtnetlink, options: NodeOptions): Promise<
 }
 
 /** Without a plan peers have no names: what the kernel does is to be seen all the same. */
-async function planIfAny(options: NodeOptions): Promise<Overlay | undefined> {
+async function planIfAny(options: NodeOptions): Promise<{ overlay?: Overlay; noPlan?: string }> {
   try {
-    return (await overlayOfNode(options)).overlay;
+    return { overlay: (await overlayOfNode(options)).overlay };
   } catch (error) {
-    if (error instanceof FlannelError && error.actor !== 'bug') return undefined;
+    if (error instanceof FlannelError && error.actor !== 'bug') return { noPlan: describe(error) };
     throw error;
   }
 }

@@ -24,6 +24,8 @@ export interface Surroundings {
   readonly plannedRoute: (ip: Ip) => RouteEntry | undefined;
   /** True for an address of the pod network of which the plan knows no node. */
   readonly isNobodys: (ip: Ip) => boolean;
+  /** Why there is no plan: then peers have no names, and any way is as good as another. */
+  readonly noPlan?: string;
   /** UDP port of the overlay. */
   readonly vxlanPort: number;
 }

@@ -52,7 +52,7 @@ export async function walkMain(args: readonly string[]): Promise<number> {
     return captured({ ends, around, options, port, screen });
   }
   const walked = await walk(net, { ends, around, options, size });
-  show({ ...walked, ends, size, options, screen });
+  show({ ...walked, ends, size, options, screen, noPlan: around.noPlan });
   return walked.end.outcome === 'dies' ? 1 : 0;
 }
 
@@ -103,14 +103,19 @@ interface Shown extends Walked {
   readonly size: number;
   readonly options: NodeOptions;
   readonly screen: Screen;
+  readonly noPlan: string | undefined;
 }
 
-function show({ steps, end, ends, size, options, screen }: Shown): void {
+function show({ steps, end, ends, size, options, screen, noPlan }: Shown): void {
   const { source, destination } = ends;
   const { form } = options;
   if (form === 'json' || form === 'yaml') {
-    screen.write(document(form, { from: source, to: destination, size, steps, end }));
+    screen.write(document(form, { from: source, to: destination, size, noPlan, steps, end }));
     return;
+  }
+  if (noPlan !== undefined) {
+    const what = `no plan: ${escapeControl(noPlan)}: names of peers and planned ways are not known`;
+    screen.line(screen.paint('yellow', what));
   }
   screen.line(screen.paint('bold', `${source} → ${destination}, ${size} bytes`));
   for (const [at, { where, what, notes }] of steps.entries()) {
