@@ -231,7 +231,7 @@ in the kernel, and of no peer:
       const rules = rows.filter((row) => row.startsWith('rule | ')).map((row) => row.slice(7));
       const live = must(['iptables-save'])
         .split('\n')
-        .filter((line) => /^-A FLANNEL/.test(line));
+        .filter((line) => line.startsWith('-A FLANNEL'));
       expect(rules.map((rule) => rule.replace(/^iptables -t \w+ /, '')).toSorted()).toEqual(live.toSorted());
       must(['iptables', '-t', 'nat', '-D', 'FLANNEL-POSTRTG', '2']);
       await eventually(async () => expect(await ctl(at, ['diff'])).toMatchObject({ code: 0 }), 15_000);
