@@ -16,11 +16,24 @@ const KEYS = ['PreStartupCommand', 'PostStartupCommand', 'SubnetAddCommand', 'Su
 type Key = (typeof KEYS)[number];
 
 const COMMAND = { kind: 'string', maxLength: 16_384 } as const;
-const SCHEMA = {
-  PreStartupCommand: COMMAND,
-  PostStartupCommand: COMMAND,
-  SubnetAddCommand: COMMAND,
-  SubnetRemoveCommand: COMMAND,
+
+/** The keys of `Backend`. */
+export const EXTENSION_OPTIONS = {
+  PreStartupCommand: {
+    ...COMMAND,
+    help: 'before the lease is published; what it prints becomes `backend-data`, a JSON string',
+  },
+  PostStartupCommand: { ...COMMAND, help: 'after that; it gets `NETWORK`, `SUBNET`, `PUBLIC_IP`' },
+  SubnetAddCommand: {
+    ...COMMAND,
+    help:
+      'for each peer, at start and when it comes or changes; it gets `SUBNET` and `PUBLIC_IP` of the peer, and its ' +
+      '`backend-data` on standard input',
+  },
+  SubnetRemoveCommand: {
+    ...COMMAND,
+    help: 'when a peer goes, and before it is added with other values; it gets the same',
+  },
 } as const;
 
 /** The names of the variables, as the original has them for IPv4. */
@@ -33,7 +46,7 @@ const VARIABLES = {
 type Templates = Readonly<Partial<Record<Key, CommandTemplate>>>;
 
 function readExtension(config: NetworkConfig): { templates: Templates; warnings: readonly string[] } {
-  const { options, warnings } = readBackendOptions(config.backend, SCHEMA);
+  const { options, warnings } = readBackendOptions(config.backend, EXTENSION_OPTIONS);
   const peer = [VARIABLES.subnet, VARIABLES.publicIp];
   const known: Readonly<Record<Key, readonly Readonly<Record<Family, string>>[]>> = {
     PreStartupCommand: [],

@@ -21,13 +21,40 @@ const LEAST_MTU: Readonly<Record<Family, number>> = { ipv4: 68, ipv6: 1280 };
 /** The kernel's own default port, not IANA's 4789 (`drivers/net/vxlan`, module parameter udp_port). */
 const DEFAULT_PORT = 8472;
 
-const SCHEMA = {
-  VNI: { kind: 'integer', min: 0, max: 0xffffff, fallback: 1 },
-  Port: { kind: 'integer', min: 0, max: 65535, fallback: 0 },
-  MTU: { kind: 'integer', min: 0, max: 65535, fallback: 0 },
-  GBP: { kind: 'boolean', fallback: false },
-  Learning: { kind: 'boolean', fallback: false },
-  DirectRouting: { kind: 'boolean', fallback: false },
+/** The keys of `Backend`. */
+export const VXLAN_OPTIONS = {
+  VNI: {
+    kind: 'integer',
+    min: 0,
+    max: 0xffffff,
+    fallback: 1,
+    help: 'VXLAN network identifier; the device is `flannel.<VNI>`, for IPv6 `flannel-v6.<VNI>`',
+  },
+  Port: {
+    kind: 'integer',
+    min: 0,
+    max: 65535,
+    fallback: 0,
+    help: 'UDP port of the outer packets; 0: 8472, the default of the kernel, not the 4789 of IANA',
+  },
+  MTU: {
+    kind: 'integer',
+    min: 0,
+    max: 65535,
+    fallback: 0,
+    help: 'of the outer packets, bytes; the device gets 50 less, for IPv6 70; 0: that of the external interface',
+  },
+  GBP: { kind: 'boolean', fallback: false, help: 'VXLAN group policy extension' },
+  Learning: {
+    kind: 'boolean',
+    fallback: false,
+    help: 'the device learns from packets it receives; the plan needs no learning',
+  },
+  DirectRouting: {
+    kind: 'boolean',
+    fallback: false,
+    help: 'nodes on the same link: a plain route instead of the overlay',
+  },
 } as const;
 
 /** `flannel.<VNI>`, for IPv6 `flannel-v6.<VNI>`. */
@@ -37,7 +64,7 @@ export function vxlanName(family: Family, vni: number): string {
 
 /** Throws ConfigError naming key and value of an option that it does not take; returns warnings. */
 export function checkVxlan(config: NetworkConfig): readonly string[] {
-  return readBackendOptions(config.backend, SCHEMA).warnings;
+  return readBackendOptions(config.backend, VXLAN_OPTIONS).warnings;
 }
 
 /** VNI and UDP port of the overlay. Throws ConfigError. */
@@ -53,7 +80,7 @@ function portOf(option: number): number {
 /** The VXLAN backend: a VTEP per family; per peer a neighbour, an FDB entry and a route. */
 export function createVxlan(context: BackendContext): Backend {
   const { config, external, own } = context;
-  const { options } = readBackendOptions(config.backend, SCHEMA);
+  const { options } = readBackendOptions(config.backend, VXLAN_OPTIONS);
   const outerMtu = options.MTU === 0 ? external.mtu : options.MTU;
   const links = new Map<Family, VxlanLink>();
   const backendData: Partial<Record<Family, string>> = {};

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 
-const HELP = `flannelctl - look at and try out the Flannel pod network
+export const HELP = `flannelctl - look at and try out the Flannel pod network
 
 usage: flannelctl <command> [arguments]
 

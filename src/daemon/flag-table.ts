@@ -33,8 +33,16 @@ const ETCD = 'etcd';
 
 export const FLAGS = {
   'kube-subnet-mgr': boolean(KUBE, false, 'take subnets from the Kubernetes API, not from etcd'),
-  'kube-api-url': string(KUBE, 'URL', 'API server; not needed inside a pod'),
-  'kubeconfig-file': string(KUBE, 'file', 'kubeconfig; not needed inside a pod'),
+  'kube-api-url': string(
+    KUBE,
+    'URL',
+    'API server; with a kubeconfig it replaces the server named there, alone it is used without credentials',
+  ),
+  'kubeconfig-file': string(
+    KUBE,
+    'file',
+    "kubeconfig; without it and without --kube-api-url the pod's service account is used",
+  ),
   'kube-annotation-prefix': string(
     KUBE,
     'prefix',
@@ -54,8 +62,8 @@ export const FLAGS = {
     'external interface by address, then by name; may be given several times',
   ),
   'iface-can-reach': string(NET, 'IP', 'the interface that routes to this address'),
-  'public-ip': string(NET, 'IPv4', 'address that other nodes send to'),
-  'public-ipv6': string(NET, 'IPv6', 'address that other nodes send to'),
+  'public-ip': string(NET, 'IPv4', 'IPv4 address that other nodes send to'),
+  'public-ipv6': string(NET, 'IPv6', 'IPv6 address that other nodes send to'),
   'vxlan-tx-checksum': string(
     NET,
     'auto|on|off',
@@ -73,28 +81,38 @@ export const FLAGS = {
   'iptables-resync': integer(
     RULES,
     { fallback: 5, min: 1, max: 86_400 },
-    'seconds between checks of the rules',
+    'seconds between checks of the rules, in both modes',
   ),
-  'iptables-forward-rules': boolean(RULES, true, 'accept forwarded pod traffic'),
+  'iptables-forward-rules': boolean(RULES, true, 'accept forwarded pod traffic, in both modes'),
   'ip-blackhole-route': boolean(
     RULES,
     false,
     'blackhole the own subnet behind all other routes: packets to dead pods do not loop',
   ),
 
-  'subnet-file': string(FILES, 'file', 'written for the CNI plugin', '/run/flannel/subnet.env'),
+  'subnet-file': string(
+    FILES,
+    'file',
+    'written for the CNI plugin; the status file and records of the agent are beside it',
+    '/run/flannel/subnet.env',
+  ),
   'ipam-dir': string(
     FILES,
     'folder',
-    'reservations of host-local; freed with their container',
+    'reservations of host-local: those of containers that are gone are freed; empty: left alone',
     '/var/lib/cni/networks',
   ),
   'state-dir': string(
     FILES,
     'folder',
-    'last known peers, for a start without the store; empty: beside the subnet file',
+    'last known peers, for a start without the store; empty: beside the subnet file; on a disk it outlives a reboot',
   ),
-  'net-config-path': string(FILES, 'file', 'network configuration', '/etc/kube-flannel/net-conf.json'),
+  'net-config-path': string(
+    FILES,
+    'file',
+    'network configuration; not read with etcd',
+    '/etc/kube-flannel/net-conf.json',
+  ),
 
   'healthz-ip': string(HEALTH, 'IP', 'address of /healthz, /readyz and /metrics', '0.0.0.0'),
   'healthz-port': integer(
@@ -106,16 +124,33 @@ export const FLAGS = {
   'log-format': string(HEALTH, 'text|json', 'format of the log', 'text'),
   vmodule: string(HEALTH, 'pattern', 'accepted and ignored'),
   log_backtrace_at: string(HEALTH, 'file:line', 'accepted and ignored'),
-  version: boolean(HEALTH, false, 'print the version and exit'),
+  version: boolean(HEALTH, false, 'print flanneld v<version> and exit'),
 
-  'etcd-endpoints': string(ETCD, 'URLs', 'comma-separated', 'http://127.0.0.1:4001,http://127.0.0.1:2379'),
+  'etcd-endpoints': string(
+    ETCD,
+    'URLs',
+    'members, separated by commas; the next one is asked when one does not answer',
+    'http://127.0.0.1:4001,http://127.0.0.1:2379',
+  ),
   'etcd-prefix': string(ETCD, 'prefix', 'of all keys', '/coreos.com/network'),
-  'etcd-keyfile': string(ETCD, 'file', 'client key'),
-  'etcd-certfile': string(ETCD, 'file', 'client certificate'),
-  'etcd-cafile': string(ETCD, 'file', 'certificate authority'),
-  'etcd-username': string(ETCD, 'name', 'user'),
-  'etcd-password': string(ETCD, 'password', 'better given as FLANNELD_ETCD_PASSWORD'),
-  'subnet-lease-renew-margin': integer(ETCD, { fallback: 60, min: 1, max: 1439 }, 'minutes before expiry'),
+  'etcd-certfile': string(
+    ETCD,
+    'file',
+    'client certificate; with authentication on it must have no CommonName',
+  ),
+  'etcd-keyfile': string(ETCD, 'file', 'its key'),
+  'etcd-cafile': string(ETCD, 'file', "CA of the members' certificates; without it the system's"),
+  'etcd-username': string(ETCD, 'name', 'user; without one no authentication'),
+  'etcd-password': string(
+    ETCD,
+    'password',
+    'better given as FLANNELD_ETCD_PASSWORD: everybody on the machine sees a command line',
+  ),
+  'subnet-lease-renew-margin': integer(
+    ETCD,
+    { fallback: 60, min: 1, max: 1439 },
+    'minutes before its expiry at which the lease of this node is renewed',
+  ),
 } as const satisfies Readonly<Record<string, FlagSpec>>;
 
 export type FlagName = keyof typeof FLAGS;

@@ -2,7 +2,10 @@ import type { BackendConfig } from './config.ts';
 import { booleanField, type Fields, integerField, stringField, unknownKeys, wrong } from './fields.ts';
 
 /** What a backend says of one of its keys. Without `fallback` a missing key reads as undefined. */
-export type OptionSpec =
+export type OptionSpec = {
+  /** For the reference in docs/configuration.md, which is generated: what it means, one line of Markdown. */
+  readonly help: string;
+} & (
   | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly fallback?: number }
   | { readonly kind: 'boolean'; readonly fallback: boolean }
   | {
@@ -10,7 +13,8 @@ export type OptionSpec =
       readonly fallback?: string;
       readonly maxLength?: number;
       readonly allowed?: readonly string[];
-    };
+    }
+);
 
 /** Keys in their documented spelling, e.g. `{ VNI: { kind: 'integer', min: 1, max: 0xffffff, fallback: 1 } }`. */
 export type OptionSchema = Readonly<Record<string, OptionSpec>>;

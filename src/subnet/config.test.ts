@@ -121,11 +121,11 @@ test.each([
 });
 
 const SCHEMA = {
-  VNI: { kind: 'integer', min: 1, max: 0xffffff, fallback: 1 },
-  MTU: { kind: 'integer', min: 576, max: 65_535 },
-  DirectRouting: { kind: 'boolean', fallback: false },
-  Mode: { kind: 'string', fallback: 'separate', allowed: ['separate', 'auto'] },
-  PSK: { kind: 'string' },
+  VNI: { help: '', kind: 'integer', min: 1, max: 0xffffff, fallback: 1 },
+  MTU: { help: '', kind: 'integer', min: 576, max: 65_535 },
+  DirectRouting: { help: '', kind: 'boolean', fallback: false },
+  Mode: { help: '', kind: 'string', fallback: 'separate', allowed: ['separate', 'auto'] },
+  PSK: { help: '', kind: 'string' },
 } as const;
 
 const backend = (Backend: unknown) => parse({ ...V4, Backend }).config.backend;

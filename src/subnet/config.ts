@@ -69,20 +69,37 @@ export const BACKEND_TYPES: readonly string[] = [
   'tencent-vpc',
 ];
 
-const KEYS: readonly string[] = [
-  'Network',
-  'IPv6Network',
-  'EnableIPv4',
-  'EnableIPv6',
-  'EnableNFTables',
-  'SubnetLen',
-  'SubnetMin',
-  'SubnetMax',
-  'IPv6SubnetLen',
-  'IPv6SubnetMin',
-  'IPv6SubnetMax',
-  'Backend',
-];
+/** A key of the configuration, for the generated reference: what is taken when it is missing, and what it means, in Markdown. */
+interface KeyDoc {
+  readonly fallback: string;
+  readonly help: string;
+}
+
+const ETCD_ONLY = 'with Kubernetes no effect, because it hands out the subnets: a bad value is a warning';
+
+export const NETWORK_KEYS: Readonly<Record<string, KeyDoc>> = {
+  Network: {
+    fallback: 'required with IPv4',
+    help: "the whole pod network, e.g. `10.244.0.0/16`; the controller-manager's `--cluster-cidr`",
+  },
+  IPv6Network: { fallback: 'required with IPv6', help: 'the same for IPv6, e.g. `2001:db8:42::/56`' },
+  EnableIPv4: { fallback: '`true`', help: 'pods have IPv4 addresses' },
+  EnableIPv6: { fallback: '`false`', help: 'pods have IPv6 addresses' },
+  EnableNFTables: { fallback: '`false`', help: 'traffic rules in nftables instead of iptables' },
+  SubnetLen: {
+    fallback: '24, or two more than `Network`',
+    help: `etcd: prefix length of a node's subnet; ${ETCD_ONLY}`,
+  },
+  SubnetMin: { fallback: 'the second of `Network`', help: 'etcd: the first subnet that may be taken' },
+  SubnetMax: { fallback: 'the last of `Network`', help: 'etcd: the last one' },
+  IPv6SubnetLen: { fallback: '64, or two more than `IPv6Network`', help: 'as `SubnetLen`' },
+  IPv6SubnetMin: { fallback: 'the second of `IPv6Network`', help: 'as `SubnetMin`' },
+  IPv6SubnetMax: { fallback: 'the last of `IPv6Network`', help: 'as `SubnetMax`' },
+  Backend: {
+    fallback: '`{"Type": "vxlan"}`',
+    help: 'how packets get to other nodes: `Type` and the keys of that type, below',
+  },
+};
 
 const MAX_TEXT = 1 << 20;
 
@@ -91,7 +108,7 @@ export function parseNetworkConfig(text: string, options: ParseConfigOptions): P
   const warnings: string[] = [];
   const path = `${options.source}: `;
   const object = parseObject(text, options.source);
-  warnings.push(...unknownKeys(Object.keys(object), KEYS, path));
+  warnings.push(...unknownKeys(Object.keys(object), Object.keys(NETWORK_KEYS), path));
   const fields = foldKeys(object, path, warnings);
   const enabled = {
     ipv4: booleanField(fields, 'EnableIPv4', true),

@@ -1,18 +1,20 @@
 import { describe, expect, test } from 'bun:test';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { BACKENDS } from '#backend/create.ts';
 import { LOG_FIELDS } from '#base/log-fields.ts';
 import { VERSION } from '#base/version.ts';
+import { HELP as FLANNELCTL } from '#cli/main.ts';
 import { parseKubeconfig } from '#clients/k8s/kubeconfig.ts';
-import { FLAGS, type FlagSpec } from '#daemon/flag-table.ts';
 import { AgentMetrics } from '#daemon/metrics/agent.ts';
 import { parseFlags } from '#daemon/flags.ts';
 import { checkOptions } from '#daemon/options.ts';
 import { FLANNEL_CONFLIST } from '#lab/cni/conflist.ts';
 import { HELP } from '#lab/command/help.ts';
 import { COMMANDS, FAULTS, parseLabArguments } from '#lab/command/options.ts';
-import { parseNetworkConfig } from '#subnet/config.ts';
+import { BACKEND_TYPES, parseNetworkConfig } from '#subnet/config.ts';
 import manifest from '../../package.json';
+import { referenceTables, withTables } from '../../scripts/reference/tables.ts';
 
 const root = join(import.meta.dir, '../..');
 const pages = ['.', 'docs', 'docs/adr'].flatMap((folder) =>
@@ -59,11 +61,30 @@ function found(page: string, pattern: RegExp): string[] {
   return commands(page).flatMap((text) => [...text.matchAll(pattern)].map(([, name = '']) => name));
 }
 
+/** The anchors of a page's headings, as the usual hosts make them. */
+function anchors(page: string): string[] {
+  return [...split(page).prose.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
 describe.each(pages)('%s', (page) => {
   test('relative links lead somewhere', () => {
     const links = [...split(page).prose.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target = '']) => target);
     const relative = links.filter((target) => !/^[a-z]+:/.test(target));
     expect(relative.filter((target) => !existsSync(join(root, dirname(page), target)))).toEqual([]);
+  });
+
+  test('links to a heading find it', () => {
+    const links = [...split(page).prose.matchAll(/\]\(([\w./-]*)#([^)]+)\)/g)];
+    const lost = links.filter(([, target = '', anchor = '']) => {
+      const other = target === '' ? page : join(dirname(page), target);
+      return !anchors(other).includes(anchor);
+    });
+    expect(lost.map(([text]) => text)).toEqual([]);
   });
 
   test('commands of this project exist', () => {
@@ -73,6 +94,13 @@ describe.each(pages)('%s', (page) => {
     );
     const files = found(page, /\bnode (scripts\/[\w./-]+)/g);
     expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+  });
+
+  test('commands of flannelctl exist', () => {
+    const known = [...FLANNELCTL.matchAll(/^  ([a-z][a-z-]+)\b/gm)].map(([, name]) => name);
+    expect(known).toContain('install-cni');
+    const named = found(page, /\bflannelctl ([a-z][a-z-]*)/g);
+    expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
   test('commands of the lab are accepted', () => {
@@ -120,19 +148,40 @@ describe('the lab guide', () => {
 });
 
 describe('the configuration page', () => {
-  const rows = [...read('docs/configuration.md').matchAll(/^\| `--([\w-]+)` \|([^|]*)\|/gm)];
+  const page = read('docs/configuration.md');
 
-  test('has every flag of flanneld, and no other', () => {
-    const documented = rows.map(([, name = '']) => name);
-    expect(documented.toSorted()).toEqual(Object.keys(FLAGS).toSorted());
+  test('has the tables that the program makes: npm run reference', () => {
+    expect(withTables(page, referenceTables())).toBe(page);
   });
 
-  test('has the defaults of the flags', () => {
-    for (const [, name = '', shown = ''] of rows) {
-      const spec: FlagSpec | undefined = Object.entries<FlagSpec>(FLAGS).find(([flag]) => flag === name)?.[1];
-      const fallback = spec?.kind === 'list' || name === 'version' ? '' : String(spec?.fallback);
-      expect([name, shown.replaceAll('`', '').trim()]).toEqual([name, fallback]);
+  test('notices a flag, a key or a default that has changed', () => {
+    for (const [from, to] of [
+      ['| `--iptables-resync` | `5` |', '| `--iptables-resync` | `6` |'],
+      ['| `VNI` | 0 to', '| `VNI` | 1 to'],
+      ['| `EnableNFTables` |', '| `EnableNftables` |'],
+    ] as const) {
+      expect(page).toContain(from);
+      expect(withTables(page.replace(from, to), referenceTables())).toBe(page);
     }
+    expect(() =>
+      withTables(page.replace('generated: flags', 'generated: flag'), referenceTables()),
+    ).toThrow();
+    expect(() => withTables('', referenceTables())).toThrow('net-conf');
+  });
+
+  test('names every backend, and the page of backends explains each', () => {
+    const explained = [...split('docs/backends.md').prose.matchAll(/^## `([\w-]+)`/gm)].map(
+      ([, name]) => name,
+    );
+    expect(explained).toEqual([...BACKENDS.keys()]);
+    const heading = [...page.matchAll(/^### (`.+)$/gm)].flatMap(
+      ([, names = '']) => names.match(/[\w-]+/g) ?? [],
+    );
+    expect(heading.toSorted()).toEqual([...BACKENDS.keys()].toSorted());
+    const absent =
+      /\n## Not in this version\n([\s\S]*?)(?:\n## |$)/.exec(read('docs/backends.md'))?.[1] ?? '';
+    const rows = [...absent.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name = '']) => name);
+    expect([...rows, ...BACKENDS.keys()].toSorted()).toEqual(BACKEND_TYPES.toSorted());
   });
 });
 
