@@ -36,7 +36,7 @@ export const FLAGS = {
   'kube-api-url': string(
     KUBE,
     'URL',
-    'API server; with a kubeconfig it replaces the server named there, alone it is used without credentials',
+    'API server, instead of that of the kubeconfig; alone it is used without credentials',
   ),
   'kubeconfig-file': string(
     KUBE,
@@ -105,7 +105,7 @@ export const FLAGS = {
   'state-dir': string(
     FILES,
     'folder',
-    'last known peers, for a start without the store; empty: beside the subnet file; on a disk it outlives a reboot',
+    'last known peers, for a start without the store; empty: beside the subnet file',
   ),
   'net-config-path': string(
     FILES,
