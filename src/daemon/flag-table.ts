@@ -93,13 +93,13 @@ export const FLAGS = {
   'subnet-file': string(
     FILES,
     'file',
-    'written for the CNI plugin; the status file and records of the agent are beside it',
+    'written for the CNI plugin; the status file is beside it',
     '/run/flannel/subnet.env',
   ),
   'ipam-dir': string(
     FILES,
     'folder',
-    'reservations of host-local: those of containers that are gone are freed; empty: left alone',
+    'reservations of host-local; freed with their container; empty: left alone',
     '/var/lib/cni/networks',
   ),
   'state-dir': string(
@@ -129,7 +129,7 @@ export const FLAGS = {
   'etcd-endpoints': string(
     ETCD,
     'URLs',
-    'members, separated by commas; the next one is asked when one does not answer',
+    'separated by commas; tried one after another',
     'http://127.0.0.1:4001,http://127.0.0.1:2379',
   ),
   'etcd-prefix': string(ETCD, 'prefix', 'of all keys', '/coreos.com/network'),
