@@ -99,7 +99,7 @@ export const FLAGS = {
   'ipam-dir': string(
     FILES,
     'folder',
-    'reservations of host-local; freed with their container; empty: left alone',
+    'host-local reservations; freed with their container; empty: left alone',
     '/var/lib/cni/networks',
   ),
   'state-dir': string(
@@ -129,7 +129,7 @@ export const FLAGS = {
   'etcd-endpoints': string(
     ETCD,
     'URLs',
-    'separated by commas; tried one after another',
+    'comma-separated; tried in turn',
     'http://127.0.0.1:4001,http://127.0.0.1:2379',
   ),
   'etcd-prefix': string(ETCD, 'prefix', 'of all keys', '/coreos.com/network'),
