@@ -69,7 +69,7 @@ export function checkVxlan(config: NetworkConfig): readonly string[] {
 
 /** VNI and UDP port of the overlay. Throws ConfigError. */
 export function vxlanPlace(backend: BackendConfig): { readonly vni: number; readonly port: number } {
-  const { VNI, Port } = readBackendOptions(backend, SCHEMA).options;
+  const { VNI, Port } = readBackendOptions(backend, VXLAN_OPTIONS).options;
   return { vni: VNI, port: portOf(Port) };
 }
 
