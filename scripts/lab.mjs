@@ -24,7 +24,7 @@ function codeOf(done, name) {
 /** A command that starts a lab, rather than joining one. */
 const starts = (args) => {
   const command = args.find((arg) => !arg.startsWith('-'));
-  return args.length === 0 || args[0].startsWith('-') || command === 'run' || command === 'up';
+  return args.length === 0 || args[0].startsWith('-') || ['run', 'up', 'migrate'].includes(command);
 };
 
 function labName(args) {

@@ -47,6 +47,8 @@ async function runCommand(command: LabCommand, screen: Screen): Promise<number> 
       return (await import('./walk/main.ts')).walk(command.name, endsOf(command), screen);
     case 'break':
       return (await import('./break/main.ts')).breakAndWait(command, screen);
+    case 'migrate':
+      return (await import('./migrate/main.ts')).migrate(command.options, screen);
     case 'down':
       (await import('./command/down.ts')).down(command.name, screen);
       return 0;

@@ -15,14 +15,18 @@ const LIMIT_MS = 30_000;
 export class CniRuntime {
   readonly #node: NodeState;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #set: PluginSet | undefined;
 
-  constructor(node: NodeState, env: Readonly<Record<string, string>>) {
+  /** `set`: other plugins than those that the node has installed. */
+  constructor(node: NodeState, env: Readonly<Record<string, string>>, set?: PluginSet) {
     this.#node = node;
     this.#env = env;
+    this.#set = set;
   }
 
   /** The first `*.conflist` by name, as containerd and CRI-O choose it. */
   conflist(): Conflist {
+    if (this.#set !== undefined) return this.#set.conflist;
     const folder = `/proc/${this.#node.pid}/root${NET_D}`;
     const [file] = readdirSync(folder)
       .filter((name) => name.endsWith('.conflist'))
@@ -61,17 +65,18 @@ export class CniRuntime {
 
   async #call(pod: Call, command: string, config: object): Promise<CniObject> {
     const type = String((config as CniObject)['type']);
+    const bin = this.#set?.folder ?? CNI_BIN;
     const env = {
       ...this.#env,
       CNI_COMMAND: command,
       CNI_CONTAINERID: pod.containerId,
       CNI_NETNS: `/run/netns/${pod.name}`,
       CNI_IFNAME: pod.ifname,
-      CNI_PATH: CNI_BIN,
+      CNI_PATH: bin,
       CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod.name};K8S_POD_INFRA_CONTAINER_ID=${pod.containerId}`,
     };
     const place = { kind: 'node', name: this.#node.name, node: this.#node } as const;
-    const argv = enterArgv(place, [`${CNI_BIN}/${type}`]);
+    const argv = enterArgv(place, [`${bin}/${type}`]);
     const timeoutMs = Math.min(LIMIT_MS, Math.max(1, pod.deadline - performance.now()));
     const { code, stdout, stderr } = await run(argv, { env, input: JSON.stringify(config), timeoutMs });
     if (code === 0) return parseResult(type, stdout);
@@ -80,6 +85,13 @@ export class CniRuntime {
       `CNI ${command} of ${type} for ${pod.name}: ${cniMessage(stdout, stderr, code)}`,
     );
   }
+}
+
+/** Plugins beside those of the node's own folders. */
+export interface PluginSet {
+  readonly conflist: Conflist;
+  /** Undefined: the node's `/opt/cni/bin`. */
+  readonly folder: string | undefined;
 }
 
 /** A container that is to be wired. */

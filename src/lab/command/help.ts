@@ -21,6 +21,9 @@ usage: flannelctl lab [command] [flags]          (npm run lab -- [command] [flag
   break <fault> [--node <name>]
                           breaks something and shows how long until all is well again
                           faults: ${FAULTS.join(', ')}
+  migrate                 a cluster as the original leaves it, taken over node by node and given back, with packets between
+                          all pods the whole time; exit code 0 only when none was lost and no kernel was written to
+                          takes --nodes, --backend, --nftables, --iptables
   down                    removes everything, also after a killed run
 
   --name <name>           every command: which lab; several live side by side (default: lab)

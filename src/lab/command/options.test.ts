@@ -30,6 +30,15 @@ describe('parseLabArguments', () => {
     });
   });
 
+  test('migrate takes what makes sense between nodes', () => {
+    expect(parseLabArguments(['migrate', '--nodes=2', '--backend=host-gw', '--nftables'])).toEqual({
+      command: 'migrate',
+      options: { name: 'lab', nodes: 2, pods: 2, backend: 'host-gw', manager: 'kube', traffic: 'nftables' },
+    });
+    expect(failure('migrate', '--nodes', '1').message).toContain('2 at least');
+    expect(failure('migrate', '--manager', 'etcd').message).toContain('lab migrate has no such flag');
+  });
+
   test('exec leaves the command alone', () => {
     const wanted: LabCommand = {
       command: 'exec',

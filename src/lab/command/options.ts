@@ -33,7 +33,7 @@ export interface UpOptions {
 
 export type LabCommand =
   | { readonly command: 'help'; readonly topic: string | undefined }
-  | { readonly command: 'run' | 'up'; readonly options: UpOptions }
+  | { readonly command: 'run' | 'up' | 'migrate'; readonly options: UpOptions }
   | { readonly command: 'status' | 'verify' | 'down'; readonly name: string }
   | { readonly command: 'walk'; readonly name: string; readonly from?: string; readonly to?: string }
   | {
@@ -44,7 +44,18 @@ export type LabCommand =
     }
   | { readonly command: 'break'; readonly name: string; readonly fault: FaultName; readonly node?: string };
 
-export const COMMANDS = ['run', 'up', 'status', 'exec', 'verify', 'walk', 'break', 'down', 'help'] as const;
+export const COMMANDS = [
+  'run',
+  'up',
+  'status',
+  'exec',
+  'verify',
+  'walk',
+  'break',
+  'migrate',
+  'down',
+  'help',
+] as const;
 type CommandName = (typeof COMMANDS)[number];
 
 const UP_FLAGS = ['name', 'nodes', 'pods', 'backend', 'manager', 'nftables', 'iptables'] as const;
@@ -57,6 +68,7 @@ const FLAGS: Readonly<Record<CommandName, readonly string[]>> = {
   verify: ['name'],
   walk: ['name'],
   break: ['name', 'node'],
+  migrate: ['name', 'nodes', 'backend', 'nftables', 'iptables'],
   down: ['name'],
   help: [],
 };
@@ -78,7 +90,9 @@ export function parseLabArguments(args: readonly string[]): LabCommand {
       return { command, topic: words[0] };
     case 'run':
     case 'up':
+    case 'migrate':
       expectNoWords(command, words);
+      if (command === 'migrate') return { command, options: migrateOptions(name, flags) };
       return { command, options: upOptions(name, flags) };
     case 'status':
     case 'verify':
@@ -165,6 +179,13 @@ function upOptions(name: string, flags: ReadonlyMap<string, string>): UpOptions 
     manager: choice(flags, 'manager', MANAGERS),
     traffic: traffic(flags),
   };
+}
+
+/** Between nodes, so two at least; the annotations are what the original leaves behind, so the manager is `kube`. */
+function migrateOptions(name: string, flags: ReadonlyMap<string, string>): UpOptions {
+  const options = upOptions(name, flags);
+  if (options.nodes > 1) return options;
+  throw new ConfigError('--nodes', 'a migration goes from node to node: 2 at least');
 }
 
 /** One of `known`; the first when the flag is missing. */

@@ -29,32 +29,49 @@ export async function upOnly(options: UpOptions, screen: Screen): Promise<number
 /** The whole tour: up, verify, walk, down; 0 only when every check held. */
 export async function tour(options: UpOptions, screen: Screen): Promise<number> {
   const { name } = options;
-  const title = (text: string) => screen.line(`\n${screen.paint('bold', text)}`);
-  title('up');
-  const lab = startLab(options, screen);
-  using _ = downOnSignal(name, screen);
-  let code = 1;
-  try {
-    await followLab(lab, screen);
+  const code = await runAndRemove({ options, original: false }, screen, async (title) => {
     title('verify');
     const verified = await (await import('../verify/main.ts')).verify(name, screen);
     title('walk');
     const walked = await (await import('../walk/main.ts')).walk(name, undefined, screen);
-    code = verified === 0 && walked === 0 ? 0 : 1;
+    return verified === 0 && walked === 0;
+  });
+  screen.line(
+    code === 0 ? screen.paint('green', 'every check held') : screen.paint('red', 'not every check held'),
+  );
+  return code;
+}
+
+interface WhatToRun {
+  readonly options: UpOptions;
+  /** Nodes as the original leaves them. */
+  readonly original: boolean;
+}
+
+/** A lab for as long as `body` runs, which gets a function that prints headings; 0 when it is satisfied. */
+export async function runAndRemove(
+  { options, original }: WhatToRun,
+  screen: Screen,
+  body: (title: (text: string) => void) => Promise<boolean>,
+): Promise<number> {
+  const title = (text: string) => screen.line(`\n${screen.paint('bold', text)}`);
+  title('up');
+  const lab = startLab(options, screen, original);
+  using _ = downOnSignal(options.name, screen);
+  try {
+    await followLab(lab, screen);
+    return (await body(title)) ? 0 : 1;
   } catch (error) {
     if (!(error instanceof FlannelError)) throw error;
     screen.line(screen.paint('red', describe(error)));
     const cure = cureOf(error);
     if (cure !== undefined) screen.line(`  ${cure}`);
     showLog(lab.paths.log, screen);
+    return 1;
   } finally {
     title('down');
-    down(name, screen);
+    down(options.name, screen);
   }
-  screen.line(
-    code === 0 ? screen.paint('green', 'every check held') : screen.paint('red', 'not every check held'),
-  );
-  return code;
 }
 
 /** Ctrl-C at any moment removes the lab. */

@@ -22,14 +22,14 @@ export interface StartedLab {
   readonly serve: Serve;
 }
 
-/** Starts the lab process, or says that a lab of this name runs already. */
-export function startLab(options: UpOptions, screen: Screen): StartedLab {
+/** Starts the lab process, or says that a lab of this name runs already. `original`: nodes as the original leaves them. */
+export function startLab(options: UpOptions, screen: Screen, original = false): StartedLab {
   const paths = labPaths(options.name, process.env);
   refuseWithoutRoot(paths);
   const traffic = trafficFor(options);
   if (options.traffic === 'auto' && traffic === 'nftables')
     screen.line('iptables-restore is not installed: the nodes use nftables');
-  return { paths, serve: claim(paths, () => startServe(paths, { options, traffic })) };
+  return { paths, serve: claim(paths, () => startServe(paths, { options, traffic, original })) };
 }
 
 /** iptables mode needs its programs; the kernel interface of nftables needs none. */

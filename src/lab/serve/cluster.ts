@@ -1,19 +1,21 @@
 import { FlannelError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
-import { firstAddress } from '../cni/conflist.ts';
-import { CniRuntime } from '../cni/runtime.ts';
 import { enterArgv } from '../process/places.ts';
 import { innerArgv, programFolder, runOrThrow } from '../process/run.ts';
 import { planNode, POD_NETWORK, type NodePlan } from '../state/address-plan.ts';
 import type { LabPaths } from '../state/paths.ts';
 import type { LabState, NodeState } from '../state/state.ts';
+import { AgentSwitch } from './agent-switch.ts';
 import { superviseAgent } from './agent.ts';
 import { startEcho } from './echo.ts';
+import { startHands } from './hands.ts';
 import type { LabManager } from './manager.ts';
-import { holdNamespaces, makePodNamespace } from './namespaces.ts';
+import { holdNamespaces } from './namespaces.ts';
 import { connectNode, connectWorld } from './network.ts';
 import type { NodeFolders } from './node-folders.ts';
+import { annotationsOf, layOriginal, originalNodes } from './original.ts';
+import { PodKeeper, type Plugins } from './pods.ts';
 import { agentReady, leasedNetwork, leasedSubnet } from './readiness.ts';
 import { writeServices } from './services.ts';
 import type { StateStore } from './state-store.ts';
@@ -29,13 +31,37 @@ export interface ClusterParts {
 
 /** Builds the cluster from its nodes to the last pod, in the order of a real one. */
 export async function buildCluster(parts: ClusterParts): Promise<void> {
-  const { options } = parts.store.state;
-  const plans = Array.from({ length: options.nodes }, (_, at) => planNode(at + 1, options.pods));
+  const plans = plansOf(parts);
   await makeNodes(parts, plans);
+  await Promise.all(parts.store.state.nodes.map((node) => parts.manager.addNode(node, {})));
   await Promise.all(plans.map((plan) => startAgent(parts, nodeOf(parts, plan.name))));
-  await Promise.all(plans.map((plan) => startPods(parts, plan)));
+  const pods = new PodKeeper(parts, new Map());
+  await Promise.all(plans.map((plan) => startPods(parts, { plan, pods, plugins: 'ours' })));
   parts.step(`${parts.store.state.pods.length} pods wired by the CNI chain of 10-flannel.conflist`);
   startService(parts);
+}
+
+/** Builds the same as the original leaves it when its agents are stopped, and takes orders from then on. */
+export async function buildOriginal(parts: ClusterParts): Promise<void> {
+  const { store, manager, env, paths } = parts;
+  const plans = plansOf(parts);
+  await makeNodes(parts, plans);
+  const nodes = originalNodes(store.state);
+  for (const node of store.state.nodes) {
+    await manager.addNode(node, annotationsOf(node.name, nodes));
+    await layOriginal(node, { state: store.state, nodes, env });
+  }
+  parts.step("devices, entries, rules, subnet.env and annotations as the original's agents leave them");
+  const pods = new PodKeeper(parts, nodes);
+  await Promise.all(plans.map((plan) => startPods(parts, { plan, pods, plugins: 'original' })));
+  parts.step(`${store.state.pods.length} pods wired as the original wires them`);
+  startService(parts);
+  startHands(paths.hands, { agents: new AgentSwitch(parts), pods, manager });
+}
+
+function plansOf({ store }: ClusterParts): NodePlan[] {
+  const { nodes, pods } = store.state.options;
+  return Array.from({ length: nodes }, (_, at) => planNode(at + 1, pods));
 }
 
 function nodeOf({ store }: ClusterParts, name: string): NodeState {
@@ -71,7 +97,6 @@ async function prepareNode(parts: ClusterParts, node: NodeState): Promise<void> 
   const folders: NodeFolders = { netConf: netConf(parts.store.state), programs: programFolder() };
   await runOrThrow(enterArgv(place, innerArgv('__node', JSON.stringify(folders))), { env: parts.env });
   await startEcho(place, echoOptions(parts));
-  await parts.manager.addNode(node);
 }
 
 export function netConf({ options, traffic }: LabState): string {
@@ -103,21 +128,16 @@ async function startAgent(parts: ClusterParts, node: NodeState): Promise<void> {
   parts.step(`flanneld on ${node.name} is ready with ${leasedSubnet(node)}`);
 }
 
+interface PodsOfNode {
+  readonly plan: NodePlan;
+  readonly pods: PodKeeper;
+  readonly plugins: Plugins;
+}
+
 /** One pod after the other on a node, as kubelet starts them: their addresses are in the order of their names. */
-async function startPods(parts: ClusterParts, plan: NodePlan): Promise<void> {
-  const { env, store } = parts;
+async function startPods(parts: ClusterParts, { plan, pods, plugins }: PodsOfNode): Promise<void> {
   const node = nodeOf(parts, plan.name);
-  const runtime = new CniRuntime(node, env);
-  for (const name of plan.pods) {
-    const containerId = crypto.getRandomValues(new Uint8Array(32)).toHex();
-    await makePodNamespace(node, name, env);
-    const ip = firstAddress(await runtime.add({ name, containerId }));
-    if (ip === undefined) throw new FlannelError('bug', `the CNI result for ${name} has no address`);
-    const pod = { name, node: node.name, containerId, ip };
-    await startEcho({ kind: 'pod', name, pod, node }, echoOptions(parts));
-    store.addPod(pod);
-    parts.manager.addPod(pod, node);
-  }
+  for (const name of plan.pods) await pods.start(node, name, plugins);
 }
 
 /** The service's endpoint is the first pod of the last node, so that most ways to it lead over the overlay. */

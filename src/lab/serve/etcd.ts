@@ -50,8 +50,16 @@ class Etcd implements LabManager {
     return Promise.resolve();
   }
 
+  annotations(): Readonly<Record<string, string>> {
+    return {};
+  }
+
   addPod(): void {
     // etcd knows nothing of pods.
+  }
+
+  removePod(): void {
+    // As above.
   }
 
   nodeReady(): boolean {

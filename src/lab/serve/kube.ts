@@ -29,9 +29,13 @@ class Kube implements LabManager {
     return ['--kube-subnet-mgr', `--kube-api-url=${this.url}`];
   }
 
-  addNode(node: NodeState): Promise<void> {
+  addNode(node: NodeState, annotations: Readonly<Record<string, string>>): Promise<void> {
     this.#api.nodes.create({
-      metadata: { name: node.name, labels: { 'kubernetes.io/hostname': node.name } },
+      metadata: {
+        name: node.name,
+        labels: { 'kubernetes.io/hostname': node.name },
+        annotations: { ...annotations },
+      },
       spec: { podCIDR: node.podCidr, podCIDRs: [node.podCidr] },
       status: {
         addresses: [
@@ -49,6 +53,14 @@ class Kube implements LabManager {
       spec: { nodeName: node.name, containers: [{ name: 'echo', image: 'flannel-lab' }] },
       status: { phase: 'Running', hostIP: node.ip, podIP: ip, podIPs: [{ ip }] },
     });
+  }
+
+  removePod(name: string): void {
+    this.#api.pods.delete(name);
+  }
+
+  annotations(node: string): Readonly<Record<string, string>> {
+    return this.#api.nodes.get(node)?.metadata.annotations ?? {};
   }
 
   /** Condition `NetworkUnavailable` is False. */

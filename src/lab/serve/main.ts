@@ -6,7 +6,7 @@ import type { UpOptions } from '../command/options.ts';
 import { labEnvironment } from '../process/run.ts';
 import { labPaths, type LabPaths } from '../state/paths.ts';
 import type { LabState } from '../state/state.ts';
-import { buildCluster, netConf } from './cluster.ts';
+import { buildCluster, buildOriginal, netConf } from './cluster.ts';
 import { startControl } from './control.ts';
 import { startEtcd } from './etcd.ts';
 import { startKube } from './kube.ts';
@@ -18,17 +18,19 @@ import { StateStore } from './state-store.ts';
 export interface ServeOptions {
   readonly options: UpOptions;
   readonly traffic: 'iptables' | 'nftables';
+  /** The nodes begin as those of the original, without an agent, which `migrate` starts. */
+  readonly original: boolean;
 }
 
 /** The lab process: it was started in a network namespace of its own, the underlay, and stays until it is killed. */
 export async function serveMain(argument: string): Promise<number> {
-  const { options, traffic } = JSON.parse(argument) as ServeOptions;
+  const { options, traffic, original } = JSON.parse(argument) as ServeOptions;
   const paths = labPaths(options.name, process.env);
   const start = performance.now();
   const ms = () => Math.round(performance.now() - start);
   const log = fileLogger(paths);
   try {
-    await serve({ options, traffic }, paths, {
+    await serve({ options, traffic, original }, paths, {
       log,
       step: (text) => appendProgress(paths.progress, { type: 'step', text, ms: ms() }),
     });
@@ -49,7 +51,11 @@ interface ServeParts {
   readonly step: (text: string) => void;
 }
 
-async function serve(options: ServeOptions, paths: LabPaths, parts: ServeParts): Promise<void> {
+async function serve(
+  { original, ...options }: ServeOptions,
+  paths: LabPaths,
+  parts: ServeParts,
+): Promise<void> {
   const initial: LabState = {
     version: 1,
     ...options,
@@ -72,7 +78,7 @@ async function serve(options: ServeOptions, paths: LabPaths, parts: ServeParts):
   store.update({ storeUrl: manager.url });
   startControl(paths.control, { manager, backend: options.options.backend.replace('-direct', '') });
   parts.step(manager.title);
-  await buildCluster({ paths, store, manager, env, ...parts });
+  await (original ? buildOriginal : buildCluster)({ paths, store, manager, env, ...parts });
   store.update({ phase: 'ready' });
 }
 

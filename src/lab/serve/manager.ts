@@ -25,8 +25,12 @@ export interface LabManager {
   /** For people, e.g. `a Kubernetes API at http://192.168.50.1:6443`. */
   readonly title: string;
   readonly agentFlags: readonly string[];
-  addNode(node: NodeState): Promise<void>;
+  /** `annotations`: what an agent before ours has published of the node. */
+  addNode(node: NodeState, annotations: Readonly<Record<string, string>>): Promise<void>;
+  /** What agents have published of the node. */
+  annotations(node: string): Readonly<Record<string, string>>;
   addPod(pod: PodState, node: NodeState): void;
+  removePod(name: string): void;
   /** Whether the store, too, takes the node for ready. */
   nodeReady(name: string): boolean;
   /** Refuses every connection for `ms`; resolves when it does. */

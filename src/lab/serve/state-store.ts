@@ -29,6 +29,10 @@ export class StateStore {
   addPod(pod: PodState): void {
     this.update({ pods: inOrder([...this.#state.pods, pod]) });
   }
+
+  removePod(name: string): void {
+    this.update({ pods: this.#state.pods.filter((pod) => pod.name !== name) });
+  }
 }
 
 /** n2 before n10. */

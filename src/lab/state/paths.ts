@@ -15,6 +15,8 @@ export interface LabPaths {
   readonly state: string;
   /** Unix socket of the lab process. */
   readonly control: string;
+  /** Unix socket of a lab that migrates. */
+  readonly hands: string;
   /** JSON lines of what `up` shows. */
   readonly progress: string;
   readonly log: string;
@@ -31,6 +33,7 @@ export function labPaths(name: string, environment: NodeJS.ProcessEnv): LabPaths
     folder,
     state: join(folder, 'state.json'),
     control: join(folder, 'control'),
+    hands: join(folder, 'hands'),
     progress: join(folder, 'progress'),
     log: join(folder, 'lab.log'),
     agentLog: (node) => join(folder, `flanneld-${node}.log`),
