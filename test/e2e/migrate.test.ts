@@ -49,6 +49,7 @@ test.each(CLUSTERS)(
     expect([out, Number(lost)]).toEqual([out, 0]);
     expect(Number(sent)).toBeGreaterThan(100 * steps.length);
     expect(code).toBe(0);
+    if (nodes === 3) expect(words(out)).toEqual(words(readFileSync(`${ROOT}docs/migrate.md`, 'utf8')));
     expect(processesOf(NAME)).toEqual([]);
     expect(existsSync(`/run/flannel-lab/${NAME}`)).toBe(false);
   },
