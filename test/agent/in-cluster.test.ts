@@ -1,40 +1,12 @@
 import { expect, test } from 'bun:test';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { AgentWorld, N2, readyz } from '../support/agent-world.ts';
+import { certificate } from '../support/certificate.ts';
 import { eventually } from '../support/eventually.ts';
 import { golden } from '../support/golden.ts';
 import { describeInNetns, must } from '../support/netns.ts';
 
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
-
-/** A server certificate for 127.0.0.1 that signs itself, as PEM. */
-function certificate(): { cert: string; key: string } {
-  const dir = mkdtempSync(join(tmpdir(), 'flanneld-tls-'));
-  try {
-    const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
-    const subject = ['-subj', '/CN=kube-apiserver', '-addext', 'subjectAltName=IP:127.0.0.1'];
-    must([
-      'openssl',
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '2',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-      ...subject,
-    ]);
-    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-}
 
 describeInNetns(
   import.meta.path,

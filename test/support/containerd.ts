@@ -8,15 +8,20 @@ import { run, type Finished } from './netns.ts';
 export class Containerd implements AsyncDisposable {
   readonly #child: Subprocess;
   readonly #socket: string;
-  readonly #namespace = `flannel-test-${crypto.randomUUID().slice(0, 8)}`;
+  /** A daemon that takes over what another one kept needs its namespace as well. */
+  readonly namespace: string;
 
-  private constructor(child: Subprocess, socket: string) {
+  private constructor(child: Subprocess, socket: string, namespace: string) {
     this.#child = child;
     this.#socket = socket;
+    this.namespace = namespace;
   }
 
-  static async start(): Promise<Containerd> {
-    const dir = `${WORK}/containerd`;
+  /** `dir`: what it keeps is there. */
+  static async start(
+    dir = `${WORK}/containerd`,
+    namespace = `flannel-test-${crypto.randomUUID().slice(0, 8)}`,
+  ): Promise<Containerd> {
     mkdirSync(dir, { recursive: true });
     const config =
       `version = 2\nroot = "${dir}/root"\nstate = "${dir}/state"\n` +
@@ -26,7 +31,7 @@ export class Containerd implements AsyncDisposable {
       stdout: Bun.file(`${dir}/log`),
       stderr: Bun.file(`${dir}/log`),
     });
-    const daemon = new Containerd(child, `${dir}/sock`);
+    const daemon = new Containerd(child, `${dir}/sock`, namespace);
     await eventually(() => {
       const { code, stderr } = daemon.ctr(['version']);
       if (code !== 0) throw new Error(`containerd does not answer: ${stderr}`);
@@ -36,6 +41,11 @@ export class Containerd implements AsyncDisposable {
 
   ctr(args: readonly string[]): Finished {
     return run(this.#argv(args));
+  }
+
+  /** Starts `ctr`, whose output can be read while it runs. */
+  spawn(args: readonly string[]): Subprocess<'ignore', 'pipe', 'pipe'> {
+    return Bun.spawn(this.#argv(args), { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
   }
 
   /** `ctr run --cni`: to the end of the container's program. */
@@ -60,7 +70,7 @@ export class Containerd implements AsyncDisposable {
     // runc leaves the empty control group of the containerd namespace behind.
     for (const controller of readdirSync('/sys/fs/cgroup')) {
       try {
-        rmdirSync(`/sys/fs/cgroup/${controller}/${this.#namespace}`);
+        rmdirSync(`/sys/fs/cgroup/${controller}/${this.namespace}`);
       } catch {
         // Not a controller, or never made.
       }
@@ -68,6 +78,6 @@ export class Containerd implements AsyncDisposable {
   }
 
   #argv(args: readonly string[]): string[] {
-    return ['ctr', '-a', this.#socket, '-n', this.#namespace, ...args];
+    return ['ctr', '-a', this.#socket, '-n', this.namespace, ...args];
   }
 }

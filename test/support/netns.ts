@@ -74,6 +74,11 @@ export function measured(text: string): void {
   console.log(MEASURED + text);
 }
 
+/** True in the process that runs a block, false in the one that reports it: what is needed once is made in that one. */
+export function insideNetns(): boolean {
+  return process.env[CHILD] !== undefined;
+}
+
 export interface Finished {
   readonly code: number;
   readonly stdout: string;
