@@ -19,6 +19,8 @@ export const TEST_PACKAGES = [
   { name: 'podman', program: 'podman', why: 'a second runtime, whose CNI backend publishes ports' },
   { name: 'busybox-static', program: '/bin/busybox', why: 'is all that those containers hold' },
   { name: 'qemu-system-x86', program: 'qemu-system-x86_64', why: 'runs a kernel that filters VLANs' },
+  { name: 'qemu-user', program: 'qemu-aarch64', why: 'runs the executable for arm64' },
+  { name: 'e2fsprogs', program: 'mkfs.ext4', why: 'makes a disk to start the image from' },
   { name: 'cpio', program: 'cpio', why: 'packs the file system of that machine' },
   { name: 'strace', program: 'strace', why: 'kills a plugin at each of its system calls' },
   { name: 'kubernetes-client', program: 'kubectl', why: 'tries the lab API as a real client' },

@@ -23,7 +23,7 @@ interface AgentRun {
 }
 
 // The namespaces of the blocks below have no way to a registry.
-if (!insideNetns()) beforeAll(() => void writeImage('amd64'), 300_000);
+if (!insideNetns()) beforeAll(() => void writeImage('amd64,arm64'), 300_000);
 
 describeInNetns(
   import.meta.path,
