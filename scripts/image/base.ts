@@ -6,6 +6,19 @@ import { type ElfNeeds, readElf } from './elf.ts';
 import { FileTree } from './file-tree.ts';
 import type { Entry } from './tar.ts';
 
+/** Of the manifest and of container runtimes. */
+const MOUNT_POINTS = [
+  'dev',
+  'proc',
+  'sys',
+  'run/flannel',
+  'run/netns',
+  'etc/kube-flannel',
+  'etc/cni/net.d',
+  'opt/cni/bin',
+  'var/lib/cni/networks',
+] as const;
+
 /** Debian's name of the folder of libraries, by `e_machine` of `elf.h`. */
 const TRIPLETS: Readonly<Record<number, string>> = { 62: 'x86_64-linux-gnu', 183: 'aarch64-linux-gnu' };
 
@@ -70,16 +83,7 @@ export function baseLayer(packages: readonly DebianPackage[], executable: string
 
 /** Mount points of the manifest, so that a read-only root file system needs no other; and what programs take for granted. */
 function folders(tree: FileTree): void {
-  for (const path of [
-    'dev',
-    'proc',
-    'sys',
-    'run/flannel',
-    'etc/kube-flannel',
-    'etc/cni/net.d',
-    'opt/cni/bin',
-  ])
-    tree.folder(path);
+  for (const path of MOUNT_POINTS) tree.folder(path);
   tree.folder('tmp', 0o1777);
   tree.symlink('var/run', '../run');
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) {

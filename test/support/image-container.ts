@@ -2,9 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { Subprocess } from 'bun';
 import type { Containerd } from './containerd.ts';
 import { eventually } from './eventually.ts';
+import type { Container } from './packaging.ts';
 
-/** What the manifest asks for: `resources.limits` of 100m and 50Mi. */
-export const LIMITS = { memory: 50 * 1024 * 1024, cpuPercent: 10 } as const;
 const CPU_PERIOD = 100_000;
 
 /** What `ctr` grants without being asked, as container runtimes do. */
@@ -25,21 +24,58 @@ const DEFAULTS = [
   'AUDIT_WRITE',
 ];
 
-export interface ContainerSpec {
-  readonly image: string;
+export interface ContainerStart {
+  /** Unique among those that run. */
   readonly id: string;
-  /** Program and arguments; empty runs the image's entry point. */
-  readonly argv?: readonly string[];
-  /** `source:ro` or `source:rw` by destination. */
+  /** What the kubelet would find on the host, by the names of the manifest's volumes; and further mounts by destination. */
+  readonly volumes: Readonly<Record<string, string>>;
   readonly mounts?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
-  /** Without CAP_; all others are dropped. */
-  readonly capabilities?: readonly string[];
+}
+
+/** Megabytes and thousandths of a CPU, as the manifest limits this container. Throws on other units. */
+export function limitsOf(container: Container): { memory: number; cpuQuota: number } {
+  const { memory = '', cpu = '' } = container.resources?.limits ?? {};
+  const [, mebibytes] = /^(\d+)Mi$/.exec(memory) ?? [];
+  const [, thousandths] = /^(\d+)m$/.exec(cpu) ?? [];
+  if (mebibytes === undefined || thousandths === undefined)
+    throw new Error(`${container.name}: limits ${memory}, ${cpu}`);
+  return { memory: Number(mebibytes) * 1024 * 1024, cpuQuota: (Number(thousandths) * CPU_PERIOD) / 1000 };
+}
+
+/** Options of `ctr run` for what the manifest says of a container. Throws on what it cannot say. */
+function optionsOf(container: Container, { volumes, mounts = {}, env = {} }: ContainerStart): string[] {
+  const { privileged, allowPrivilegeEscalation, readOnlyRootFilesystem, capabilities } =
+    container.securityContext ?? {};
+  if (privileged !== false || allowPrivilegeEscalation !== false || capabilities?.drop?.join(',') !== 'ALL')
+    throw new Error(`${container.name}: a security context that this test does not know`);
+  const granted = new Set(capabilities.add);
+  const { memory, cpuQuota } = limitsOf(container);
+  const bind = (from: string, to: string, mode: string): string =>
+    `--mount=type=bind,src=${from},dst=${to.replace(/\/$/, '')},options=rbind:${mode}`;
+  return [
+    '--rm',
+    '--net-host',
+    '--seccomp',
+    ...(readOnlyRootFilesystem === true ? ['--read-only'] : []),
+    `--memory-limit=${memory}`,
+    `--cpu-period=${CPU_PERIOD}`,
+    `--cpu-quota=${cpuQuota}`,
+    ...DEFAULTS.filter((name) => !granted.has(name)).map((name) => `--cap-drop=CAP_${name}`),
+    ...[...granted].map((name) => `--cap-add=CAP_${name}`),
+    ...Object.entries(env).map(([name, value]) => `--env=${name}=${value}`),
+    ...container.volumeMounts.map(({ name, mountPath, readOnly = false }) => {
+      const from = volumes[name];
+      if (from === undefined) throw new Error(`${container.name}: nothing for volume ${name}`);
+      return bind(from, mountPath, readOnly ? 'ro' : 'rw');
+    }),
+    ...Object.entries(mounts).map(([to, from]) => bind(from, to, 'ro')),
+  ];
 }
 
 /**
- * A container of the image as the manifest starts it: host network, read-only root file system, no new privileges, the
- * runtime's seccomp profile, limits of memory and CPU.
+ * A container of the manifest, run by containerd as the kubelet has it run: arguments, volumes, capabilities, limits; the
+ * host's network, no new privileges, the runtime's seccomp profile.
  */
 export class ImageContainer implements AsyncDisposable {
   readonly #daemon: Containerd;
@@ -48,28 +84,11 @@ export class ImageContainer implements AsyncDisposable {
   readonly #reading: Promise<unknown>;
   #log = '';
 
-  constructor(daemon: Containerd, spec: ContainerSpec) {
-    const { image, id, argv = [], mounts = {}, env = {}, capabilities = [] } = spec;
+  constructor(daemon: Containerd, container: Container, start: ContainerStart) {
     this.#daemon = daemon;
-    this.#id = id;
-    const granted = new Set(capabilities);
-    const options = [
-      '--rm',
-      '--net-host',
-      '--read-only',
-      '--seccomp',
-      `--memory-limit=${LIMITS.memory}`,
-      `--cpu-period=${CPU_PERIOD}`,
-      `--cpu-quota=${(CPU_PERIOD * LIMITS.cpuPercent) / 100}`,
-      ...DEFAULTS.filter((name) => !granted.has(name)).map((name) => `--cap-drop=CAP_${name}`),
-      ...[...granted].map((name) => `--cap-add=CAP_${name}`),
-      ...Object.entries(env).map(([name, value]) => `--env=${name}=${value}`),
-      ...Object.entries(mounts).map(([path, source]) => {
-        const [from = '', mode = ''] = source.split(':');
-        return `--mount=type=bind,src=${from},dst=${path},options=rbind:${mode}`;
-      }),
-    ];
-    this.#child = daemon.spawn(['run', ...options, image, id, ...argv]);
+    this.#id = start.id;
+    const argv = [...container.command, ...(container.args ?? [])];
+    this.#child = daemon.spawn(['run', ...optionsOf(container, start), container.image, start.id, ...argv]);
     this.#reading = Promise.all([this.#read(this.#child.stdout), this.#read(this.#child.stderr)]);
   }
 

@@ -6,7 +6,6 @@ const root = new URL('../..', import.meta.url).pathname;
 
 /** Where tests have the image written. */
 export const IMAGE_FOLDER = `${root}dist/test/image`;
-export const IMAGE_NAME = `localhost/flannel:v${VERSION}`;
 export const ARCHIVE = `${IMAGE_FOLDER}/flannel-v${VERSION}-image.tar`;
 
 /** `npm run image`; what it said. Needs the network for the registries of Debian and npm, unless their files are there. */

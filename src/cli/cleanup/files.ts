@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'nod
 import { join } from 'node:path';
 import { hasErrno } from '#base/errors.ts';
 import { parseRecord, PLUGINS } from '../install/decide.ts';
-import { digestOf, readText } from '../install/place.ts';
+import { digestReader, readText } from '../install/place.ts';
 import { CONFLIST, RECORD } from '../install/main.ts';
 import type { Removal } from './remove.ts';
 
@@ -52,6 +52,7 @@ function networkOf(path: string): string | undefined {
 async function ourPrograms(folder: string): Promise<string[]> {
   const record = parseRecord(readText(join(folder, RECORD)) ?? '');
   if (record === undefined) return [];
+  const digestOf = digestReader();
   const paths: string[] = [];
   for (const plugin of PLUGINS) {
     const path = join(folder, plugin);

@@ -11,7 +11,7 @@ import {
   type Plugin,
   PLUGINS,
 } from './decide.ts';
-import { digestOf, placePrograms, placeText, readText, writable } from './place.ts';
+import { digestReader, placePrograms, placeText, readText, writable } from './place.ts';
 
 /** Beside the plugins; hidden, so that no runtime takes it for one. */
 export const RECORD = '.flannel-installed.json';
@@ -70,6 +70,7 @@ export async function installMain(args: readonly string[], { source, say }: Inst
 
 /** Installs what `decide` says and writes the record. */
 async function installPlugins(source: string, folder: string, replaceOthers: boolean): Promise<Decision[]> {
+  const digestOf = digestReader();
   const wanted = await digestOf(source);
   if (wanted === undefined) throw new FlannelError('bug', `${source} is not there`);
   const found: Partial<Record<Plugin, Found>> = {};

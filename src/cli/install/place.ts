@@ -10,13 +10,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { FlannelError, hasErrno } from '#base/errors.ts';
 
 /** SHA-256 of a file, hexadecimal; undefined when it is not there. */
-export async function digestOf(path: string): Promise<string | undefined> {
+async function digestOf(path: string): Promise<string | undefined> {
   const hash = new Bun.CryptoHasher('sha256');
   try {
     for await (const chunk of Bun.file(path).stream()) hash.update(chunk);
@@ -25,6 +26,19 @@ export async function digestOf(path: string): Promise<string | undefined> {
     throw error;
   }
   return hash.digest('hex');
+}
+
+/** As `digestOf`, but reads a file once however many names it has: all plugins are one file of 100 MB. */
+export function digestReader(): (path: string) => Promise<string | undefined> {
+  const known = new Map<string, Promise<string | undefined>>();
+  return async (path) => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found === undefined) return undefined;
+    const inode = `${found.dev}:${found.ino}`;
+    const digest = known.get(inode) ?? digestOf(path);
+    known.set(inode, digest);
+    return digest;
+  };
 }
 
 /**
