@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { AgentWorld, N2, readyz } from '../support/agent-world.ts';
-import { certificate } from '../support/certificate.ts';
+import { selfSigned } from '../support/certificate.ts';
 import { eventually } from '../support/eventually.ts';
 import { golden } from '../support/golden.ts';
 import { describeInNetns, must } from '../support/netns.ts';
@@ -15,7 +15,7 @@ describeInNetns(
     test('service account, CA, a token that rotates, the Node found through the Pod, and only what RBAC grants', async () => {
       must(['mount', '-t', 'tmpfs', 'tmpfs', '/run']);
       mkdirSync(ACCOUNT, { recursive: true });
-      const tls = certificate();
+      const tls = selfSigned(2);
       writeFileSync(`${ACCOUNT}/ca.crt`, tls.cert);
       writeFileSync(`${ACCOUNT}/token`, 'first-token');
       await using world = await AgentWorld.create({

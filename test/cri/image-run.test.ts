@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { IMAGE } from '../../scripts/image/name.ts';
 import { AgentWorld, N2 } from '../support/agent-world.ts';
-import { certificate } from '../support/certificate.ts';
+import { selfSigned } from '../support/certificate.ts';
 import { coverFolders } from '../support/cni-machine.ts';
 import { Containerd } from '../support/containerd.ts';
 import { timeUntil } from '../support/eventually.ts';
@@ -47,7 +47,7 @@ describeInNetns(
   'the image in containerd and runc, as the manifest runs it',
   () => {
     const [installer, flanneld] = containers();
-    const tls = certificate();
+    const tls = selfSigned(2);
     let disk: LoopDisk | undefined;
     let namespace = '';
     beforeAll(async () => {
