@@ -237,6 +237,32 @@ in the kernel, and of no peer:
       await eventually(async () => expect(await ctl(at, ['diff'])).toMatchObject({ code: 0 }), 15_000);
     });
 
+    test('both families: as planned, and the way of an IPv6 packet', async () => {
+      await using at = await AgentWorld.create({ netConf: golden('vxlan-dual-nftables/net-conf.json') });
+      at.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
+      const podCidrs = ['10.244.2.0/24', '2001:cafe:42:2::/64'];
+      at.addPeer('n2', { ...N2, podCidrs, publicIp6: 'fd50::12', mac6: '02:00:00:00:06:02' });
+      await using _agent = await at.startReady();
+      expect(await ctl(at, ['diff'])).toEqual({
+        code: 0,
+        text: 'as planned: 2 devices, 6 entries, nftables rules\n',
+      });
+      const { code, text } = await ctl(at, ['walk', 'fd50::11', '2001:cafe:42:2::7']);
+      expect(code).toBe(0);
+      expect(text).toContain('2001:cafe:42:2::/64 via 2001:cafe:42:2:: dev flannel-v6.1\n');
+      expect(text).toContain(
+        "neighbour 2001:cafe:42:2:: is 02:00:00:00:06:02, the peer's VTEP; FDB: it is behind fd50::12 (n2)\n",
+      );
+      expect(text).toContain('wrapped in UDP 8472 from fd50::11 to fd50::12, 154 bytes\n');
+      must(['ip', '-6', 'route', 'add', 'blackhole', '2001:cafe:42:2::7/128']);
+      const blocked = await ctl(at, ['walk', 'fd50::11', '2001:cafe:42:2::7']);
+      must(['ip', '-6', 'route', 'flush', 'type', 'blackhole']);
+      expect(blocked.code).toBe(1);
+      expect(blocked.text).toContain(
+        'ends here: a blocking route of this node takes it: blackhole 2001:cafe:42:2::7/128\n',
+      );
+    });
+
     test('watch: again and again, until Ctrl-C, which is no fault', async () => {
       await using at = await world();
       await using _agent = await at.startReady();

@@ -43,18 +43,13 @@ export interface Asked {
 }
 
 /** What was found, in the words of `ip route`. */
-export function routeText(
-  kernel: WalkKernel,
-  { gateway, link, onlink }: Route,
-  { to, question }: Asked,
-): string {
+export function routeText(kernel: WalkKernel, { gateway, link }: Route, { to, question }: Asked): string {
   const entry = kernel.entry(to, question);
   const name = kernel.link(link)?.name;
   const parts = [
     entry === undefined ? `to ${to}` : `${entry.dst ?? 'default'}`,
     gateway === undefined ? '' : `via ${gateway}`,
     name === undefined ? '' : `dev ${name}`,
-    onlink ? 'onlink' : '',
   ];
   return parts.filter((part) => part !== '').join(' ');
 }
