@@ -127,7 +127,7 @@ table('IFLA_MACVLAN_', macvlanTable.fields);
 table('IFLA_TUN_', tunTable.fields, { mode: 'TYPE', packetInfo: 'PI', vnetHeader: 'VNET_HDR' });
 table('IFA_', addressTable.fields, { lifetime: 'CACHEINFO', protocol: 'PROTO' });
 table('NDA_', neighbourTable.fields, { mac: 'LLADDR' });
-table('RTA_', routeTable.fields, { link: 'OIF', source: 'PREFSRC', nextHopId: 'NH_ID' });
+table('RTA_', routeTable.fields, { link: 'OIF', in: 'IIF', source: 'PREFSRC', nextHopId: 'NH_ID' });
 table('RTAX_', metricsTable.fields, {
   hopLimit: 'HOPLIMIT',
   initialCongestionWindow: 'INITCWND',
