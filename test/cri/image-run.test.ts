@@ -58,7 +58,7 @@ describeInNetns(
       writeFileSync(`${FILES}/account/ca.crt`, tls.cert);
       writeFileSync(`${FILES}/account/token`, TOKEN);
       writeFileSync(`${FILES}/xtables.lock`, '');
-      disk = new LoopDisk(`${IMAGE_FOLDER}/disk-${process.pid}.img`, DISK, 600);
+      disk = new LoopDisk(`${IMAGE_FOLDER}/disk.img`, DISK, 600);
       for (const name of ['bin', 'net.d']) mkdirSync(`${DISK}/host/${name}`, { recursive: true });
       await using daemon = await Containerd.start(`${DISK}/containerd`);
       const { code, stdout, stderr } = daemon.ctr(['image', 'import', ARCHIVE]);

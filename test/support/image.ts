@@ -83,27 +83,29 @@ export class OciLayout {
 
 /**
  * A disk of its own in a file, mounted: it has the read-ahead of a usual disk whatever this machine's have, and unmounting
- * empties its cache. Only in a mount namespace of the block's own.
+ * empties its cache. Only in a mount namespace of the block's own: the kernel takes mount and loop device away with it.
  */
 export class LoopDisk implements Disposable {
   readonly folder: string;
-  readonly #device: string;
   readonly #file: string;
 
   constructor(file: string, folder: string, megabytes: number) {
+    rmSync(file, { force: true });
     must(['truncate', `--size=${megabytes}M`, file]);
     must(['mkfs.ext4', '-q', '-E', 'nodiscard', file]);
-    // Without direct I/O the file's cache would stand behind the disk's, outside of the container's memory limit.
-    this.#device = must(['losetup', '--direct-io=on', '--find', '--show', file]).trim();
     this.#file = file;
     this.folder = folder;
-    must(['blockdev', '--setra', '256', this.#device]);
     mkdirSync(folder, { recursive: true });
     this.mount();
   }
 
   mount(): void {
-    must(['mount', this.#device, this.folder]);
+    must(['mount', '-o', 'loop', this.#file, this.folder]);
+    const device = must(['findmnt', '--noheadings', '--output=SOURCE', this.folder]).trim();
+    // Without direct I/O the file's cache would stand behind the disk's, outside of the container's memory limit.
+    must(['losetup', '--direct-io=on', device]);
+    // In sectors of 512 bytes: 128 KB, the kernel's own default.
+    must(['blockdev', '--setra', '256', device]);
   }
 
   unmount(): void {
@@ -112,7 +114,6 @@ export class LoopDisk implements Disposable {
 
   [Symbol.dispose](): void {
     run(['umount', this.folder]);
-    run(['losetup', '--detach', this.#device]);
     rmSync(this.#file, { force: true });
   }
 }
