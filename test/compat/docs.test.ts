@@ -71,6 +71,22 @@ function anchors(page: string): string[] {
   );
 }
 
+interface PodShape {
+  readonly name: string;
+  readonly securityContext: { readonly capabilities: { readonly add: readonly string[] } };
+  readonly volumeMounts: readonly { readonly mountPath: string }[];
+}
+
+/** What the page of security speaks of. */
+function parseManifest(text: string) {
+  const documents = Bun.YAML.parse(text) as readonly { readonly kind: string }[];
+  const of = (kind: string): unknown => documents.find((document) => document.kind === kind);
+  type Pod = { readonly containers: readonly PodShape[]; readonly initContainers: readonly PodShape[] };
+  type Rule = { readonly resources: readonly string[]; readonly verbs: readonly string[] };
+  const { spec } = of('DaemonSet') as { readonly spec: { readonly template: { readonly spec: Pod } } };
+  return { pod: spec.template.spec, rules: (of('ClusterRole') as { readonly rules: readonly Rule[] }).rules };
+}
+
 describe.each(pages)('%s', (page) => {
   test('relative links lead somewhere', () => {
     const links = [...split(page).prose.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, target = '']) => target);
@@ -185,6 +201,52 @@ describe('the configuration page', () => {
   });
 });
 
+describe('the page of security', () => {
+  const page = read('docs/security.md');
+  const documents = parseManifest(read('packaging/kubernetes/kube-flannel.yml'));
+
+  test('has the capabilities and mounts of the manifest, and no other', () => {
+    const { initContainers, containers } = documents.pod;
+    const all = [...containers, ...initContainers];
+    const granted = all.flatMap(({ name, securityContext }) =>
+      securityContext.capabilities.add.map((capability) => `${name} ${capability}`),
+    );
+    const capabilities = [...page.matchAll(/^\| `([\w-]+)` \| `([A-Z_]+)` \|/gm)];
+    expect(capabilities.map(([, name, capability]) => `${name} ${capability}`)).toEqual(granted);
+    const mounted = new Set(
+      all.flatMap(({ volumeMounts }) => volumeMounts.map(({ mountPath }) => mountPath)),
+    );
+    const mounts = [...page.matchAll(/^\| (`\/[^|]+) \| (?:write|read)\b/gm)].flatMap(
+      ([, paths = '']) => paths.match(/\/[\w./-]+/g) ?? [],
+    );
+    expect(mounts.toSorted()).toEqual([...mounted].toSorted());
+  });
+
+  test('has the rights of the manifest, and no other', () => {
+    const rows = [...page.matchAll(/^\| `([a-z]+(?:\/[a-z]+)?)` \| ((?:[a-z]+(?:, )?)+) \|/gm)];
+    const granted = documents.rules.map(({ resources, verbs }) => `${resources.join()} ${verbs.join(', ')}`);
+    expect(rows.map(([, resource, verbs]) => `${resource} ${verbs}`).toSorted()).toEqual(granted.toSorted());
+  });
+});
+
+test('every picture is shown somewhere, has words for those who cannot see it, and is legible in the dark', () => {
+  const shown = pages.flatMap((page) =>
+    [...read(page).matchAll(/!\[[^\]]{20,}\]\(([^)]+\.svg)\)/g)].map(([, path = '']) =>
+      join(dirname(page), path),
+    ),
+  );
+  const pictures = readdirSync(join(root, 'docs/pictures')).map((name) => `docs/pictures/${name}`);
+  expect(shown.toSorted()).toEqual(pictures.toSorted());
+  for (const picture of pictures) {
+    const text = read(picture);
+    expect(text).toMatch(/<title>[^<]+<\/title>\s*<desc>[^<]+<\/desc>/);
+    expect(text).toContain('prefers-color-scheme: dark');
+    const opened = [...text.matchAll(/<([a-z]+)\b[^>]*(?<!\/)>/g)].map(([, tag]) => tag);
+    const closed = [...text.matchAll(/<\/([a-z]+)>/g)].map(([, tag]) => tag);
+    expect([picture, opened.toSorted()]).toEqual([picture, closed.toSorted()]);
+  }
+});
+
 describe('the page of metrics', () => {
   const rows = [
     ...read('docs/metrics.md').matchAll(/^\| `((?:flannel|process)_\w+)` \| (\w+) \|([^|]*)\|/gm),
@@ -289,6 +351,15 @@ test('the README names the Debian packages that the tests install', () => {
   const list = /TEST_PACKAGES = \[([\s\S]*?)\n\];/.exec(read('scripts/ensure.mjs'))?.[1] ?? '';
   expect(named).toEqual([...list.matchAll(/\bname: '([^']+)'/g)].map(([, name]) => name));
   expect(named).not.toEqual([]);
+});
+
+test.each(['README.md', 'README.ko.md'])('%s lists every document', (readme) => {
+  const index = read(readme).split('\n## ').at(-1) ?? '';
+  const listed = [...index.matchAll(/\]\(([^)]+\.md)\)/g)].map(([, path = '']) =>
+    path.replace('.ko.md', '.md'),
+  );
+  const documents = pages.filter((page) => !/\.ko\.md$|^README|^docs\/adr\//.test(page));
+  expect(documents.filter((page) => !listed.includes(page))).toEqual([]);
 });
 
 test('the changelog knows this version', () => {
