@@ -241,8 +241,8 @@ test('every picture is shown somewhere, has words for those who cannot see it, a
     const text = read(picture);
     expect(text).toMatch(/<title>[^<]+<\/title>\s*<desc>[^<]+<\/desc>/);
     expect(text).toContain('prefers-color-scheme: dark');
-    const opened = [...text.matchAll(/<([a-z]+)\b[^>]*(?<!\/)>/g)].map(([, tag]) => tag);
-    const closed = [...text.matchAll(/<\/([a-z]+)>/g)].map(([, tag]) => tag);
+    const opened = [...text.matchAll(/<([a-z]+)\b[^>]*(?<!\/)>/g)].map(([, tag = '']) => tag);
+    const closed = [...text.matchAll(/<\/([a-z]+)>/g)].map(([, tag = '']) => tag);
     expect([picture, opened.toSorted()]).toEqual([picture, closed.toSorted()]);
   }
 });
