@@ -32,6 +32,11 @@ export interface Blame {
   readonly ms: number;
 }
 
+/** Whether the machine threw packets away at a time. */
+export interface MachineView {
+  hadTrouble(first: number, last: number): boolean;
+}
+
 /** Excuses are kept this long, ms: losses are reported seconds after they happened. */
 const KEPT = 120_000;
 
@@ -39,9 +44,15 @@ const KEPT = 120_000;
 export class Ledger {
   readonly #ways = new Map<string, Way>();
   #excuses: Excuse[] = [];
+  readonly #machine: MachineView;
   #lost = 0;
+  #lostByMachine = 0;
   readonly #blames: Blame[] = [];
   readonly #lostBy = new Map<string, number>();
+
+  constructor(machine: MachineView) {
+    this.#machine = machine;
+  }
 
   /** Names the way of a pair; it stays known when the pair is gone. */
   know(pair: string, way: Way): void {
@@ -66,12 +77,21 @@ export class Ledger {
       this.#lostBy.set(excuse.kind, (this.#lostBy.get(excuse.kind) ?? 0) + loss.count);
       return;
     }
+    if (this.#machine.hadTrouble(loss.first, loss.last)) {
+      this.#lostByMachine += loss.count;
+      return;
+    }
     this.#blames.push({ pair: loss.pair, at: loss.first, count: loss.count, ms: loss.last - loss.first });
   }
 
   /** All packets lost so far, excused or not. */
   get lost(): number {
     return this.#lost;
+  }
+
+  /** Those that the machine had no room for. */
+  get lostByMachine(): number {
+    return this.#lostByMachine;
   }
 
   /** Packets that a kind of fault has cost. */

@@ -42,6 +42,7 @@ export interface SummaryParts {
 /** The tables at the end. */
 export function summaryLines({ stage, rounds, looks, options }: SummaryParts): string[] {
   const { sent, answered } = stage.report;
+  const { lostByMachine } = stage.ledger;
   return [
     '',
     ...faultTable(stage, rounds),
@@ -49,6 +50,9 @@ export function summaryLines({ stage, rounds, looks, options }: SummaryParts): s
     ...agentTable(stage.samples, options.minutes * 60),
     '',
     `${rounds.length} rounds in ${Math.round(stage.elapsed)} s, everything compared ${looks} times, ${sent} packets sent, ${answered} answered, ${stage.ledger.lost} lost`,
+    ...(lostByMachine > 0
+      ? [`${lostByMachine} of them while the machine's receive queues or neighbour tables were full`]
+      : []),
   ];
 }
 

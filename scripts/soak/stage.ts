@@ -10,16 +10,19 @@ import { Mac } from '#net/mac.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import { Cluster } from './cluster.ts';
 import { Ledger } from './ledger.ts';
+import { Machine } from './machine.ts';
 import type { SoakOptions } from './options.ts';
 import { Probes } from './probes.ts';
 import type { ProbeReport } from './prober/protocol.ts';
 import type { Sample } from './samples.ts';
 
 const SAMPLE_PERIOD = 1000;
+const LOOK_PERIOD = 100;
 
 /** Everything that a soak acts on and looks at, until it is cleared away. */
 export class Stage {
-  readonly ledger = new Ledger();
+  readonly #machine = new Machine();
+  readonly ledger = new Ledger(this.#machine);
   /** By node. */
   readonly samples = new Map<string, Sample[]>();
   /** Rejects when an agent ends by itself. */
@@ -67,8 +70,13 @@ export class Stage {
     await cluster.build();
     for (const { pid } of cluster.nodes)
       for (const kind of ['net', 'mnt']) this.#namespaces.add(readlinkSync(`/proc/${pid}/ns/${kind}`));
-    const timer = setInterval(() => this.sample(false), SAMPLE_PERIOD);
-    this.#stack.defer(() => clearInterval(timer));
+    const timers = [
+      setInterval(() => this.sample(false), SAMPLE_PERIOD),
+      setInterval(() => this.#machine.look(), LOOK_PERIOD),
+    ];
+    this.#stack.defer(() => {
+      for (const timer of timers) clearInterval(timer);
+    });
     return cluster;
   }
 

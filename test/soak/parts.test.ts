@@ -26,7 +26,7 @@ describe('the ledger', () => {
   const loss = (pair: string, first: number, last: number) => ({ pair, first, last, count: 3 });
 
   function ledgerOf(what: 'pods' | 'world' | 'all'): Ledger {
-    const ledger = new Ledger();
+    const ledger = new Ledger({ hadTrouble: () => false });
     ledger.know('n1 > n2', { from: 'n1', to: 'n2' });
     ledger.know('n2 > n3', { from: 'n2', to: 'n3' });
     ledger.know('n1 > world', { from: 'n1', to: undefined });
@@ -51,6 +51,13 @@ describe('the ledger', () => {
     expect(ledger.lost).toBe(3);
     expect(ledger.lostBy('k')).toBe(excused ? 3 : 0);
   });
+});
+
+test("what the machine has no room for is nobody else's fault", () => {
+  const ledger = new Ledger({ hadTrouble: (first) => first === 3000 });
+  ledger.know('p', { from: 'n1', to: 'n2' });
+  ledger.take({ pair: 'p', first: 3000, last: 3000, count: 2 });
+  expect([ledger.blames.length, ledger.lostByMachine]).toEqual([0, 2]);
 });
 
 test('a question without an answer is lost when its time in ticks is over, one run for those in sequence', () => {
