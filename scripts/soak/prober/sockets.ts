@@ -11,6 +11,9 @@ const HEAD = 5;
 /** How long a socket for one question stays open, ms. */
 const FRESH_LIFE = 2500;
 
+/** Errors of earlier packets that may be waiting at one time. */
+const ATTEMPTS = 10;
+
 type Socket = Bun.udp.Socket<'buffer'>;
 type OnAnswer = (pair: string, number: number) => void;
 
@@ -85,10 +88,17 @@ export class PlaceSockets implements Disposable {
   }
 }
 
+/**
+ * Sends a packet. A send may report an error that belongs to an earlier packet (ICMP said that a pod is gone, `ip(7)`
+ * IP_RECVERR) and then sends nothing, so it is tried again; a packet that has no route fails every time and counts as lost.
+ */
 function send(socket: Socket, packet: Buffer, to: { port: number; address: string }): void {
-  try {
-    socket.send(packet, to.port, to.address);
-  } catch {
-    // ENETUNREACH and the like: not sent, so not answered.
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    try {
+      socket.send(packet, to.port, to.address);
+      return;
+    } catch {
+      // The next attempt, or lost.
+    }
   }
 }
