@@ -197,6 +197,22 @@ test('410 for every watch: lists and watches grow rare together', async () => {
   expect(world.lists.slice(0, 3).map(({ version }) => version)).toEqual(['0', undefined, undefined]);
 });
 
+test('410 after an outage: the list does not wait as long as the outage had made the waits', async () => {
+  const world = new World();
+  let gone = 0;
+  await world.run(
+    () => ({ names: ['a'], version: '7' }),
+    (_, { clock }) => {
+      if (clock.time < 60_000) throw away();
+      if (world.lists.length > 1) return world.stop();
+      gone = clock.time;
+      throw new ApiError({ request: 'GET /n', status: 410, reason: 'Expired', message: '' });
+    },
+  );
+  expect(world.lists).toHaveLength(2);
+  expect((world.lists[1]?.at ?? 0) - gone).toBeLessThanOrEqual(1000);
+});
+
 test('events told again after a cut change nothing: a dead peer stays dead', async () => {
   const world = new World();
   await world.run(

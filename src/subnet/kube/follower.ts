@@ -31,6 +31,11 @@ const GOOD = 10_000;
 const FAIR = 1000;
 const SOUND = 3000;
 
+/** Before a list because the history is gone only this much is waited, at most, ms... */
+const RELIST = 1000;
+/** ... when the last list is at least so old, ms: all nodes of a cluster do it at once, a server in trouble is spared. */
+const LIST_AGE = 10_000;
+
 /** Lists and watches Nodes for ever: resumes where it stopped, lists again when the history is gone. */
 export class Follower<T> {
   readonly #options: FollowerOptions;
@@ -45,6 +50,8 @@ export class Follower<T> {
   #heard = false;
   /** The first list may come from the API server's cache, as kubelets do it: a whole cluster may be starting. */
   #listed = false;
+  /** When the last list was complete, monotonic ms. */
+  #listedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: FollowerOptions, sink: FollowerSink<T>) {
     this.#options = options;
@@ -86,9 +93,17 @@ export class Follower<T> {
         this.#waits.reset();
       if (!failed && now - started >= GOOD) continue;
       // Rejects only when aborted, which ends the loop.
-      await this.#waits.sleep(signal, failure).catch(() => {});
+      await this.#wait(signal, failure).catch(() => {});
       waited = clock.monotonic() - now;
     }
+  }
+
+  async #wait(signal: AbortSignal, failure: unknown): Promise<void> {
+    const { clock, random } = this.#options;
+    // The server works: what was waited for in vain before has nothing to do with it.
+    if (isGone(failure) && clock.monotonic() - this.#listedAt >= LIST_AGE)
+      await clock.sleep(RELIST * (0.5 + random() / 2), signal);
+    else await this.#waits.sleep(signal, failure);
   }
 
   async #list(signal: AbortSignal): Promise<void> {
@@ -111,6 +126,7 @@ export class Follower<T> {
     });
     this.#version = list.resourceVersion;
     this.#listed = true;
+    this.#listedAt = clock.monotonic();
     observer.listed();
     this.#complaint.over('the API server answers again');
     this.#sink.reset(list.items);
