@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { systemClock } from '#base/clock.ts';
 import { FlannelError } from '#base/errors.ts';
-import { HEALTH_PORT } from '#lab/state/address-plan.ts';
+import { API_PORT, HEALTH_PORT } from '#lab/state/address-plan.ts';
 import type { Cluster } from './cluster.ts';
 import { foundLines, ruleLines } from './found.ts';
 import type { SoakNode } from './node.ts';
@@ -63,8 +64,11 @@ export class Checker {
       difference(node.name, wantedLines(node, objects), foundLines(node, objects)),
     );
     const watches = api.stats().watches;
-    if (watches < nodes.length)
-      quick.push({ node: 'API server', text: `${watches} of ${nodes.length} agents watch` });
+    if (watches < nodes.length) {
+      const silent = nodes.filter((node) => !holdsConnection(node)).map(({ name }) => name);
+      const text = `${watches} of ${nodes.length} agents watch; without a connection: ${silent.join(', ') || 'none'}`;
+      quick.push(...(silent.length === 0 ? ['API server'] : silent).map((node) => ({ node, text })));
+    }
     if (quick.length > 0) return quick;
     const slow = await Promise.all(nodes.map((node) => this.#slow(node)));
     return slow.flat();
@@ -106,4 +110,12 @@ async function notReady(ip: string): Promise<string | undefined> {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** Whether the node has a TCP connection to the API server. */
+function holdsConnection(node: SoakNode): boolean {
+  const port = API_PORT.toString(16).toUpperCase().padStart(4, '0');
+  // Columns of /proc/net/tcp: 2 is the remote end, 3 the state, 01 when established.
+  const pattern = new RegExp(`^ *\\d+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:${port} 01 `, 'm');
+  return pattern.test(readFileSync(`/proc/${node.pid}/net/tcp`, 'latin1'));
 }

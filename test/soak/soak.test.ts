@@ -68,7 +68,7 @@ test('an agent that does nothing is found, with the seed that finds it again', a
   );
   expect(out).toContain('FAILED: not as planned');
   // What shows first depends on the node that is drawn.
-  expect(out).toMatch(/ {2}(n2: (missing: route|flanneld is not ready)|API server: 1 of 2 agents watch)/);
+  expect(out).toMatch(/ {2}n2: (missing: route|flanneld is not ready|1 of 2 agents watch)/);
   expect(out).toContain('log of flanneld on n2, its end:');
   expect(out).toContain('--seed 7');
   expect(code).toBe(1);

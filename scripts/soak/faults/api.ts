@@ -3,8 +3,8 @@ import type { Cluster } from '../cluster.ts';
 import type { Attempt, Draw, FaultKind } from '../fault.ts';
 import { drawPaperChange } from './paper.ts';
 
-/** Agents come back to an API server by a back-off that grows with the time that it was away, ms. */
-const API_BOUND = 12_000;
+/** Agents come back by a back-off with 15 s as its longest step: that is reached when the server fails again and again, ms. */
+const API_BOUND = 20_000;
 
 /** The API server is broken for a while; in half of the cases Nodes change meanwhile. */
 function broken(
