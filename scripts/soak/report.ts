@@ -105,7 +105,21 @@ function agentTable(samples: ReadonlyMap<string, readonly Sample[]>, soak: numbe
       const trend = trendOf(list, soak);
       const processes = new Set(list.map(({ pid }) => pid)).size;
       const rss = mib(list.at(-1)?.rss ?? 0);
-      if (trend === undefined) return [node, String(processes), '', '', '', '', rss, '', '', ''];
+      if (trend === undefined) {
+        const [first, last] = [list[0], list.at(-1)];
+        const memory = [mib(first?.anonymous ?? 0), mib(last?.anonymous ?? 0)];
+        const open = [String(first?.descriptors ?? ''), String(last?.descriptors ?? '')];
+        return [
+          node,
+          String(processes),
+          'short',
+          ...memory,
+          '',
+          rss,
+          ...open,
+          String(last?.connections ?? ''),
+        ];
+      }
       return [
         node,
         String(processes),
