@@ -94,6 +94,13 @@ describe.each(pages)('%s', (page) => {
     expect(relative.filter((target) => !existsSync(join(root, dirname(page), target)))).toEqual([]);
   });
 
+  test('tables are written without padding, so that a change of one row is a change of one line', () => {
+    const rules = split(page)
+      .prose.split('\n')
+      .filter((line) => /^\|[\s|:-]+$/.test(line));
+    expect(rules.filter((line) => line.includes('--') && !/^\|(---\|)+$/.test(line))).toEqual([]);
+  });
+
   test('links to a heading find it', () => {
     const links = [...split(page).prose.matchAll(/\]\(([\w./-]*)#([^)]+)\)/g)];
     const lost = links.filter(([, target = '', anchor = '']) => {
