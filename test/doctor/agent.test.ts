@@ -236,7 +236,7 @@ describeInNetns(
       await expectFound(
         look(world),
         ['warning repairs'],
-        '5 repairs in ten minutes',
+        '5 repairs of the same kind in ten minutes',
         'link flannel.1 has MAC',
         'NetworkManager',
       );

@@ -2,6 +2,7 @@ import { FlannelError } from '#base/errors.ts';
 import type { Cidr } from '#net/cidr.ts';
 import type { Ip } from '#net/ip.ts';
 import { Nftables } from '#nftables/connection.ts';
+import type { Rule, TableKey } from '#nftables/objects.ts';
 import { ruleText } from '#nftables/text.ts';
 import type { Facts } from '../facts/facts.ts';
 import { orOk, warning, type Check, type Finding } from '../finding.ts';
@@ -48,24 +49,27 @@ function elsewhere(subnet: Cidr, network: Cidr | undefined): Ip | undefined {
 
 function judge(sample: SamplePacket): Finding[] {
   using nftables = Nftables.open();
-  const findings: Finding[] = [];
-  for (const family of FAMILIES[sample.from.family]) {
-    for (const key of nftables.tables(family)) {
-      for (const { chain, rule } of rulesIn(nftables, key, sample))
-        findings.push(
-          warning({
-            what: `a rule of table ${key.family} ${key.name}, chain ${chain}, masquerades what pods send to other nodes: ${ruleText(rule)}`,
-            why: "pods of other nodes see this node's address instead of the pod's: network policies do not hold, and checksums may break",
-            cure: `give the rule an outgoing interface (oifname) or a destination other than the pod network, or remove it: nft -a list table ${key.family} ${key.name}`,
-          }),
-        );
-    }
-  }
-  return findings;
+  return FAMILIES[sample.from.family].flatMap((family) =>
+    nftables
+      .tables(family)
+      .flatMap((key) => rulesIn(nftables, key, sample).map(({ chain, rule }) => finding(key, chain, rule))),
+  );
+}
+
+function finding({ family, name }: TableKey, chain: string, rule: Rule): Finding {
+  const byIptables = rule.expressions.some(({ kind }) => kind === 'other');
+  const conditions = rule.expressions.filter(({ kind }) => kind !== 'counter' && kind !== 'other');
+  const words = [ruleText({ expressions: conditions }), ...(byIptables ? ['-j MASQUERADE'] : [])];
+  const list = byIptables ? `iptables -t nat -S` : `nft -a list table ${family} ${name}`;
+  return warning({
+    what: `a rule of table ${family} ${name}, from chain ${chain}, masquerades what pods send to other nodes: ${words.join(' ').trim()}`,
+    why: "pods of other nodes see this node's address instead of the pod's: network policies do not hold, and checksums may break",
+    cure: `give the rule an outgoing interface or a destination other than the pod network, or remove it: ${list}`,
+  });
 }
 
 /** Tables that cannot be read here, of other families' hooks for instance, are left out. */
-function rulesIn(nftables: Nftables, key: Parameters<Nftables['read']>[0], sample: SamplePacket) {
+function rulesIn(nftables: Nftables, key: TableKey, sample: SamplePacket) {
   try {
     const table = nftables.read(key);
     return table === undefined ? [] : masqueradingRules(table, sample);

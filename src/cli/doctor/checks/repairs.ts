@@ -1,8 +1,9 @@
+import type { AgentRepair } from '../../node/agent-status.ts';
 import { ok, warning, type Check } from '../finding.ts';
 
 /** Within this time, ms … */
 const WINDOW = 600_000;
-/** … so many repairs are somebody's doing. */
+/** … so many repairs of one kind are somebody's doing. */
 const MANY = 5;
 
 export const repairs: Check = {
@@ -12,13 +13,23 @@ export const repairs: Check = {
     facts.needAgent();
     const since = facts.host.now() - WINDOW;
     const recent = facts.status().repairs.filter(({ at }) => Date.parse(at) > since);
-    if (recent.length < MANY) return [ok(`${recent.length} repairs in ten minutes`)];
+    const [worst = []] = byKind(recent).sort((a, b) => b.length - a.length);
+    if (worst.length < MANY) return [ok(`${recent.length} repairs in ten minutes`)];
     return [
       warning({
-        what: `${recent.length} repairs in ten minutes, the last: ${recent.at(-1)?.what ?? ''}`,
+        what: `${worst.length} repairs of the same kind in ten minutes, the last: ${worst.at(-1)?.what ?? ''}`,
         why: 'another program works against the agent: packets are lost each time',
         cure: 'find it (ip monitor; nft monitor) and make it leave flannel.* alone: NetworkManager: unmanaged-devices=interface-name:flannel*;interface-name:cni0; systemd-networkd: Unmanaged=yes',
       }),
     ];
   },
 };
+
+function byKind(list: readonly AgentRepair[]): AgentRepair[][] {
+  const kinds = new Map<string, AgentRepair[]>();
+  for (const repair of list) {
+    const kind = Object.keys(repair.counts).sort().join();
+    kinds.set(kind, [...(kinds.get(kind) ?? []), repair]);
+  }
+  return [...kinds.values()];
+}
