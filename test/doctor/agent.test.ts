@@ -51,6 +51,17 @@ describeInNetns(
       await expectFound(look(world), []);
     });
 
+    test('finds nothing on a node with both families', async () => {
+      const netConf =
+        '{"Network": "10.244.0.0/16", "EnableIPv6": true, "IPv6Network": "2001:db8:42::/56", "Backend": {"Type": "vxlan"}}';
+      await using world = await AgentWorld.create({ netConf });
+      world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:db8:42:1::/64'] });
+      const podCidrs = ['10.244.2.0/24', '2001:db8:42:2::/64'];
+      world.addPeer('n2', { ...N2, podCidrs, publicIp6: 'fd50::12', mac6: 'ba:35:f7:c1:34:66' });
+      await using _agent = await world.startReady([], COMPILED);
+      await expectFound(look(world), []);
+    });
+
     test('the agent has ended', async () => {
       await using world = await nodeWorld();
       await using agent = await world.startReady([], COMPILED);

@@ -1,6 +1,7 @@
 import { hasErrno, isNotFound } from '#base/errors.ts';
 import type { Ip } from '#net/ip.ts';
 import type { Facts } from '../facts/facts.ts';
+import { allSides } from '../facts/peer-sides.ts';
 import { few, NotAsked, orOk, warning, type Check } from '../finding.ts';
 
 /** How many peers' addresses are looked up: routes of whole networks decide, not single ones. */
@@ -13,13 +14,10 @@ export const rpFilter: Check = {
     const external = facts.external();
     const strict = strictness(facts, external.name);
     if (strict === undefined) return orOk([], `not strict on ${external.name}`);
-    const config = facts.config();
     const index = facts.linkNamed(external.name)?.index;
-    const peers = (await facts.cluster.leases(config)).slice(0, MOST);
-    const elsewhere = peers.filter(({ families }) => {
-      const ip = families.ipv4?.publicIp;
-      return ip !== undefined && linkTo(facts, ip) !== index;
-    });
+    const sides = allSides(await facts.overlay()).filter(({ publicIp }) => publicIp.family === 'ipv4');
+    const peers = sides.slice(0, MOST);
+    const elsewhere = peers.filter(({ publicIp }) => linkTo(facts, publicIp) !== index);
     if (elsewhere.length === 0)
       return orOk([], `strict, and the way back to ${peers.length} peers is ${external.name}`);
     return [

@@ -120,7 +120,10 @@ export class Cluster implements Disposable {
   });
 
   /** All Nodes, by name. */
-  readonly nodes = this.#once(async (): Promise<readonly NodeView[]> => {
+  readonly nodes = this.#once(() => this.listNodes());
+
+  /** As `nodes`, as they are now. */
+  async listNodes(): Promise<readonly NodeView[]> {
     const { items } = await (
       await this.client()
     ).list('/api/v1/nodes', {
@@ -131,7 +134,7 @@ export class Cluster implements Disposable {
       signal: this.#signal,
     });
     return items.sort((a, b) => (a.name < b.name ? -1 : 1));
-  });
+  }
 
   /** What the store knows of this node. */
   async own(config: NetworkConfig): Promise<OwnRecord> {
@@ -139,11 +142,11 @@ export class Cluster implements Disposable {
     return ownRecord(await this.ownNode(), config, { keys: this.keys, nodeName, log: silentLogger });
   }
 
-  /** Leases of the other nodes, by name. */
-  async leases(config: NetworkConfig): Promise<readonly Lease[]> {
+  /** Leases of the other nodes of `nodes`, in their order. */
+  async leases(config: NetworkConfig, nodes: readonly NodeView[]): Promise<readonly Lease[]> {
     const own = await this.nodeName();
     const { keys } = this;
-    return (await this.nodes())
+    return nodes
       .filter(({ name }) => name !== own)
       .flatMap((node) => nodeLease(node, { config, keys }).lease ?? []);
   }

@@ -10,7 +10,8 @@ import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import { parseNetworkConfig, type NetworkConfig, type ParsedNetworkConfig } from '#subnet/config.ts';
 import { parseSubnetEnv, type SubnetEnv } from '#subnet/env.ts';
-import type { RuleSet, TrafficMode } from '#traffic/rules.ts';
+import type { NodeView } from '#subnet/kube/node.ts';
+import type { TrafficMode } from '#traffic/rules.ts';
 import { parseStatus, type AgentStatus } from '../../node/agent-status.ts';
 import { differenceOf, type Difference } from '../../node/difference.ts';
 import { NotAsked } from '../finding.ts';
@@ -30,6 +31,9 @@ export interface FactsParts {
   /** Ends everything that is waited for. */
   readonly signal: AbortSignal;
 }
+
+/** How long a change that is on its way may take, ms. */
+const SETTLE = 300;
 
 /** What is known of this node: each fact is looked up when the first check asks for it, once. */
 export class Facts implements Disposable {
@@ -173,23 +177,25 @@ export class Facts implements Disposable {
   });
 
   /** What this node should look like, by the API; with another store, by the agent. Throws NotAsked without an agent. */
-  readonly overlay = once(async (): Promise<Overlay> => {
+  readonly overlay = once((): Promise<Overlay> => this.#makeOverlay(() => this.cluster.nodes()));
+
+  /**
+   * Where kernel and plan differ. Writes nothing. A Node may have changed between the two readings, or the agent may be about to
+   * act: what is found has to be there twice.
+   */
+  readonly difference = once(async (): Promise<Difference> => {
+    const options = { runDir: this.runDir, env: this.env };
+    const first = await differenceOf(await this.overlay(), options);
+    if (first.found.length + first.rules.length + first.unread.length === 0) return first;
+    await Bun.sleep(SETTLE);
+    return differenceOf(await this.#makeOverlay(() => this.cluster.listNodes()), options);
+  });
+
+  async #makeOverlay(nodes: () => Promise<readonly NodeView[]>): Promise<Overlay> {
     this.needAgent();
     if (!this.agent.flags['kube-subnet-mgr']) return overlayFromAgent(this.runDir);
-    return overlayFromCluster(this);
-  });
-
-  /** Where kernel and plan differ. Writes nothing. */
-  readonly difference = once(async (): Promise<Difference> => {
-    return differenceOf(await this.overlay(), { runDir: this.runDir, env: this.env });
-  });
-
-  /** The traffic rules that this node is to have. */
-  readonly rules = once(async (): Promise<RuleSet> => {
-    const { rules } = await this.overlay();
-    if (rules === undefined) throw new NotAsked('the traffic rules are not known');
-    return rules.set;
-  });
+    return overlayFromCluster(this, await nodes());
+  }
 
   /** As the agent plans them. */
   plannedRules(

@@ -8,6 +8,7 @@ import { SOCKET_NAME } from '#daemon/inspect/socket-name.ts';
 import { txChecksum } from '#daemon/options.ts';
 import { Peers } from '#daemon/peers.ts';
 import { planOf } from '#host/reconcile.ts';
+import type { NodeView } from '#subnet/kube/node.ts';
 import { askAgent, NoAgent } from '../../node/ask.ts';
 import { NotAsked } from '../finding.ts';
 import type { Facts } from './facts.ts';
@@ -22,12 +23,12 @@ export async function overlayFromAgent(runDir: string): Promise<Overlay> {
   }
 }
 
-/** What the agent should have in memory: the Nodes as the API has them now, through the agent's own code. */
-export async function overlayFromCluster(facts: Facts): Promise<Overlay> {
+/** What the agent should have in memory: these Nodes, through the agent's own code. */
+export async function overlayFromCluster(facts: Facts, nodes: readonly NodeView[]): Promise<Overlay> {
   const config = facts.config();
   const { flags } = facts.agent;
   const own = await facts.cluster.own(config);
-  const leases = await facts.cluster.leases(config);
+  const leases = await facts.cluster.leases(config, nodes);
   const external = facts.external();
   const { net } = facts;
   const reach = new Reach(net, external);

@@ -33,6 +33,11 @@ export async function peersToProbe(
   return { sides, all: peers.length };
 }
 
+/** Every peer that is reached, in each of its families. */
+export function allSides(overlay: Overlay): readonly PeerSide[] {
+  return [...overlay.peers].flatMap(([name, peer]) => sidesOf(name, peer, overlay));
+}
+
 /** The route says where to; through our device the FDB entry of its neighbour's MAC says by whom. */
 function sidesOf(name: string, { entries }: OverlayPeer, overlay: Overlay): PeerSide[] {
   const { links } = overlay.devices;

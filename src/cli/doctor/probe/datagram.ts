@@ -24,9 +24,9 @@ export async function sendDatagrams(
   { from, to }: { readonly from: Ip; readonly to: Ip },
   waiting: Waiting,
 ): Promise<DatagramOutcome | undefined> {
-  using icmp = icmpSocket(from);
   const took = new Set<number>();
   try {
+    using icmp = icmpSocket(from);
     using plain = boundSocket(from, SOCK.DGRAM, IPPROTO.UDP);
     plain.sendTo(TEXT, packSockaddr(to, { port: PORT.offloaded }));
     using raw = boundSocket(from, SOCK.RAW, IPPROTO.UDP);
