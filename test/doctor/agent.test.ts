@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'bun:test';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { AgentWorld, N2 } from '../support/agent-world.ts';
 import { BIN } from '../support/cni-machine.ts';
 import { diagnose, installedHost, type Diagnosis } from '../support/doctor.ts';
@@ -59,6 +59,13 @@ describeInNetns(
       const podCidrs = ['10.244.2.0/24', '2001:db8:42:2::/64'];
       world.addPeer('n2', { ...N2, podCidrs, publicIp6: 'fd50::12', mac6: 'ba:35:f7:c1:34:66' });
       await using _agent = await world.startReady([], COMPILED);
+      await expectFound(look(world), []);
+    });
+
+    test('finds nothing when the agent runs in a container, which has its own files', async () => {
+      await using world = await nodeWorld();
+      await using agent = await world.startReady([], { ...COMPILED, prefix: ['unshare', '--mount'] });
+      expect(readlinkSync(`/proc/${agent.pid}/ns/mnt`)).not.toBe(readlinkSync('/proc/self/ns/mnt'));
       await expectFound(look(world), []);
     });
 

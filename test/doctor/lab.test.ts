@@ -65,6 +65,8 @@ interface Fault {
   readonly names: readonly string[];
 }
 
+/** The capabilities that the manifest gives the agent. */
+const AS_AGENT = ['setpriv', '--bounding-set=-all,+net_admin,+net_raw'];
 const MAC = '02:00:00:00:00:99';
 
 const FAULTS: readonly Fault[] = [
@@ -401,6 +403,15 @@ describe('flannelctl doctor on a node of the lab', () => {
   test('one peer alone is probed', () => {
     const { report } = doctor('--only', 'overlay', '--peers', '1');
     expect(report.checks[0]?.findings[0]?.what).toBe('1 of 2 nodes answer');
+  });
+
+  test('with the rights of the agent in its pod it asks less, and finds nothing', () => {
+    const { code, stdout } = exec('n1', [...AS_AGENT, 'flannelctl', 'doctor', '-o', 'json']);
+    const report = JSON.parse(stdout) as Report;
+    expect([code, found(report), words(report)]).toEqual([0, [], '']);
+    const kernel = report.checks.find(({ id }) => id === 'kernel');
+    expect(kernel?.skipped).toContain('run it on the host');
+    expect(report.checks.find(({ id }) => id === 'overlay')?.findings[0]?.what).toBe('2 nodes answer');
   });
 
   test('a wrong word is no diagnosis', () => {

@@ -64,10 +64,15 @@ async function ourPrograms(folder: string): Promise<string[]> {
 
 /** Process id of an agent that works on this network namespace, in a container or not. */
 export function runningAgent(proc = '/proc'): number | undefined {
-  return readdirSync(proc)
+  const agents = readdirSync(proc)
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .find((pid) => pid !== process.pid && isFlanneld(pid, proc) && sameNetwork(pid, proc));
+    .filter((pid) => pid !== process.pid && isFlanneld(pid, proc));
+  // Without the rights to look, one that may be here counts when none certainly is.
+  return (
+    agents.find((pid) => sameNetwork(pid, proc) === true) ??
+    agents.find((pid) => sameNetwork(pid, proc) === undefined)
+  );
 }
 
 function isFlanneld(pid: number, proc: string): boolean {
@@ -79,11 +84,11 @@ function isFlanneld(pid: number, proc: string): boolean {
   }
 }
 
-/** An agent of another network namespace (a lab) is none of our business. */
-function sameNetwork(pid: number, proc: string): boolean {
+/** An agent of another network namespace (a lab) is none of our business. Undefined: nobody may say. */
+function sameNetwork(pid: number, proc: string): boolean | undefined {
   try {
     return readlinkSync(`${proc}/${pid}/ns/net`) === readlinkSync(`${proc}/self/ns/net`);
   } catch (error) {
-    return !hasErrno(error, 'ENOENT');
+    return hasErrno(error, 'ENOENT') ? false : undefined;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, FlannelError } from '#base/errors.ts';
 import type { Facts } from '../facts/facts.ts';
-import { error, info, ok, type Check, type Finding } from '../finding.ts';
+import { error, info, NotAsked, ok, type Check, type Finding } from '../finding.ts';
 import type { KernelTrial } from '../probe/kernel-trial.ts';
 
 export const kernel: Check = {
@@ -23,7 +23,8 @@ function tryOut(trial: KernelTrial, isNeeded: boolean): Finding[] {
     trial.run();
     return [];
   } catch (failure) {
-    if (!(failure instanceof FlannelError) || failure.actor === 'bug') throw failure;
+    const isAnswer = failure instanceof FlannelError && failure.actor !== 'bug';
+    if (!isAnswer || failure instanceof NotAsked) throw failure;
     const { name, why, cure } = trial;
     return [
       (isNeeded ? error : info)({ what: `this kernel cannot do ${name}: ${describe(failure)}`, why, cure }),

@@ -29,7 +29,10 @@ export function findAgent(
   const words = started?.args ?? [];
   const agentEnv = started?.env ?? env;
   let flags: FlagValues = parseFlags([], {}).values;
-  let badFlags: string | undefined;
+  let badFlags: string | undefined =
+    pid !== undefined && started === undefined
+      ? 'its /proc entry cannot be read with these rights'
+      : undefined;
   try {
     flags = parseFlags(words, agentEnv).values;
   } catch (error) {

@@ -69,7 +69,8 @@ export class Cluster implements Disposable {
 
   /** How it is reached. Throws NotAsked where nobody has said how, ConfigError where that cannot be used. */
   readonly config = this.#once(async (): Promise<KubeConfig> => {
-    const { flags, env, pid } = this.#agent;
+    const { flags, env, pid, badFlags } = this.#agent;
+    if (badFlags !== undefined) throw new NotAsked(`how the agent was started is not known: ${badFlags}`);
     if (pid !== undefined && !flags['kube-subnet-mgr'])
       throw new NotAsked('the agent takes its subnet from etcd');
     const named = flags['kubeconfig-file'] !== '' || flags['kube-api-url'] !== '';

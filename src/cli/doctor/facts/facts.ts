@@ -193,7 +193,8 @@ export class Facts implements Disposable {
 
   async #makeOverlay(nodes: () => Promise<readonly NodeView[]>): Promise<Overlay> {
     this.needAgent();
-    if (!this.agent.flags['kube-subnet-mgr']) return overlayFromAgent(this.runDir);
+    const { badFlags, flags } = this.agent;
+    if (badFlags !== undefined || !flags['kube-subnet-mgr']) return overlayFromAgent(this.runDir);
     return overlayFromCluster(this, await nodes());
   }
 

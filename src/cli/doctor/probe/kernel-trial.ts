@@ -1,3 +1,4 @@
+import { ErrnoError } from '#base/errors.ts';
 import { Netns, unshareNetns, withNetns } from '#ffi/netns.ts';
 import { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
@@ -5,6 +6,7 @@ import * as nft from '#nftables/build.ts';
 import { Nftables } from '#nftables/connection.ts';
 import { PRIORITY, type Table } from '#nftables/objects.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
+import { NotAsked } from '../finding.ts';
 
 /** A feature of the kernel, tried out. */
 export interface KernelTrial {
@@ -45,13 +47,24 @@ export function kernelTrials(): readonly KernelTrial[] {
   ];
 }
 
-/** In a fresh network namespace: what is made there is gone when this thread is back. */
+/** In a fresh network namespace: what is made there is gone when this thread is back. Throws NotAsked where none can be made. */
 function elsewhere(work: () => void): void {
   using home = Netns.current();
+  mayMove(() => withNetns(home, () => {}));
   withNetns(home, () => {
-    unshareNetns();
+    mayMove(unshareNetns);
     work();
   });
+}
+
+/** In the agent's own pod, for instance, nobody may: it has no CAP_SYS_ADMIN, and needs none. */
+function mayMove(move: () => void): void {
+  try {
+    move();
+  } catch (error) {
+    if (!(error instanceof ErrnoError)) throw error;
+    throw new NotAsked(`there is no network namespace to try it in (${error.message}); run it on the host`);
+  }
 }
 
 function makeVxlan(): void {
