@@ -73,6 +73,8 @@ export async function openStore(
   });
   log.info('Kubernetes API', { server: config.server, from: config.source });
   const client = createKubeClient(config, { clock, random, onRequest, watchTimeout: context.silence / 2 });
+  // The next run opens connections of its own.
+  context.signal.addEventListener('abort', () => client.close(), { once: true });
   const path = recordPath(options);
   const prefix = flags['kube-annotation-prefix'];
   const given = env['NODE_NAME'] ?? '';
