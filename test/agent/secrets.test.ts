@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import type { AgentProcess } from '../support/agent-process.ts';
 import { AgentWorld, N2 } from '../support/agent-world.ts';
 import { eventually } from '../support/eventually.ts';
@@ -60,8 +60,17 @@ async function everything(at: AgentWorld, agent: AgentProcess): Promise<string> 
       () => '',
     );
   const run = `${at.folder}/run`;
-  const files = existsSync(run) ? readdirSync(run).map((name) => readFileSync(`${run}/${name}`, 'utf8')) : [];
-  return [agent.log, await get('metrics'), await get('readyz'), ...files].join('\n');
+  const names = existsSync(run) ? readdirSync(run).map((name) => `${run}/${name}`) : [];
+  const files = names.filter((name) => statSync(name).isFile()).map((name) => readFileSync(name, 'utf8'));
+  const ask = (path: string) =>
+    fetch(`http://agent/${path}`, { unix: `${run}/agent.sock` }).then(
+      (answer) => answer.text(),
+      () => '',
+    );
+  const asked = [await get('metrics'), await get('readyz'), await ask('status'), await ask('plan')];
+  // A question that nobody answers would find no secret.
+  if (existsSync(`${run}/agent.sock`)) expect(asked[2]).toContain('"pid"');
+  return [agent.log, ...asked, ...files].join('\n');
 }
 
 async function expectNone(at: AgentWorld, agent: AgentProcess): Promise<void> {
