@@ -261,9 +261,9 @@ describeInNetns(
         damage();
         await using agent = world.start([], { env: { ...env, ...more } });
         await eventually(() => expect(agent.log).toContain('the last known state cannot be used'));
-        expect(agent.log).toContain(words);
+        await eventually(() => expect(agent.log).toContain(words));
         await Bun.sleep(500);
-        expect(agent.count('the last known state cannot be used')).toBe(1);
+        await eventually(() => expect(agent.count('the last known state cannot be used')).toBe(1));
         expect(existsSync(world.subnetFile)).toBe(false);
         expect(agent.running).toBe(true);
       }

@@ -126,7 +126,7 @@ describeInNetns(
             expect(text).toContain(what);
           });
         });
-        expect(agent.log).toContain(what);
+        await eventually(() => expect(agent.log).toContain(what));
         world.api.faults.clear();
         await follows(world);
       });
@@ -280,7 +280,7 @@ clusters: [{name: k, cluster: ${cluster}}]
         await eventually(async () =>
           expect((await readyz()).text).toContain('x509: its certificate is self-signed'),
         );
-        expect(agent.log).toContain('cure="give the CA that signed it"');
+        await eventually(() => expect(agent.log).toContain('cure="give the CA that signed it"'));
         copyFileSync(`${dir}/server.pem`, `${dir}/ca.pem`);
         await eventually(async () => expect((await readyz()).status).toBe(200), 15_000);
       } finally {

@@ -98,7 +98,7 @@ describeInNetns(
       world.addPeer('n3', N3);
       world.api.faults.expireHistory();
       await eventually(() => expect(routes()).toBe(TO_N3));
-      expect(agent.count('nodes listed')).toBe(2);
+      await eventually(() => expect(agent.count('nodes listed')).toBe(2));
       expect(agent.count('repaired')).toBe(0);
     });
 
@@ -157,7 +157,7 @@ describeInNetns(
         expect(state['route']).toBe(TO_N2);
       });
       await eventually(async () => expect((await readyz()).status).toBe(200));
-      expect(agent.count('starting over')).toBe(1);
+      await eventually(() => expect(agent.count('starting over')).toBe(1));
       world.annotate('n2', peerAnnotations({ ...N2, mac: '02:00:00:00:02:77' }));
       await eventually(() => {
         expect(overlayState(['flannel.1'])['neigh-flannel.1']).toContain('02:00:00:00:02:77');

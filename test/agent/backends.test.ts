@@ -169,7 +169,7 @@ describeInNetns(
       world.addPeer('n5', { ...peer(5), publicIp: '192.0.2.5' });
       await using agent = await world.startReady();
       expect(routesText()).toEqual(wanted('ipv4', 2, 3));
-      expect(agent.count('its address 192.0.2.5 is not on the link of eth0')).toBe(1);
+      await eventually(() => expect(agent.count('its address 192.0.2.5 is not on the link of eth0')).toBe(1));
       must(['ip', 'route', 'add', '192.0.2.0/24', 'dev', 'eth0']);
       await eventually(
         () => expect(must(['ip', 'route'])).toContain('10.244.5.0/24 via 192.0.2.5 dev eth0'),
@@ -187,7 +187,7 @@ describeInNetns(
       expect(agent.log).toContain(
         'host-gw does not work behind NAT: this node is to publish 203.0.113.7, but eth0 has 192.168.50.11',
       );
-      expect(agent.log).toContain('Take away --public-ip');
+      await eventually(() => expect(agent.log).toContain('Take away --public-ip'));
       expect(world.annotation('n1', 'backend-type')).toBeUndefined();
     });
   },
@@ -288,7 +288,9 @@ describeInNetns(
         expect(blackholes()).not.toContain('10.244.2.0/24 via');
       };
       await eventually(blocked, 1000);
-      expect(agent.count('it uses backend \\"wireguard\\", this node host-gw')).toBe(1);
+      await eventually(() =>
+        expect(agent.count('it uses backend \\"wireguard\\", this node host-gw')).toBe(1),
+      );
       must(['ip', 'route', 'del', 'blackhole', '10.244.2.0/24', 'metric', '65535']);
       await eventually(blocked, 1000);
       await agent.stop('SIGKILL');

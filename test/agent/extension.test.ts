@@ -66,7 +66,9 @@ describeInNetns(
       await eventually(() => expect(routesText()['route']).toBe(routes(2, 4)));
       // The route to n2 is there already: told, not tried again and again.
       await eventually(() => expect(next.count('a command failed')).toBe(1));
-      expect(next.log).toContain('SubnetAddCommand: exit code 2: RTNETLINK answers: File exists');
+      await eventually(() =>
+        expect(next.log).toContain('SubnetAddCommand: exit code 2: RTNETLINK answers: File exists'),
+      );
       world.api.nodes.delete('n2');
       await eventually(() => expect(routesText()['route']).toBe(routes(4)));
       for (const n of [4]) must(['ip', 'route', 'del', `10.244.${n}.0/24`]);
@@ -119,7 +121,9 @@ describeInNetns(
       world.addNode('n4', { ...evil, annotations: { ...evil.annotations, ...publicIp } });
       await using agent = await world.startReady();
       await eventually(() => expect(routesText()['route']).toBe(routes(2)));
-      expect(agent.log).toContain('backend-data is not a JSON string of printable text');
+      await eventually(() =>
+        expect(agent.log).toContain('backend-data is not a JSON string of printable text'),
+      );
       expect(existsSync(bait)).toBe(false);
       must(['ip', 'route', 'del', '10.244.2.0/24']);
     });

@@ -65,12 +65,16 @@ describeInNetns(
       ipv4Works();
       expect(node.annotation('n1', 'public-ip')).toBe('192.168.50.11');
       expect(node.annotation('n1', 'public-ipv6')).toBeUndefined();
-      expect(agent.log).toContain('going on without a family; it follows when the interface has an address');
+      await eventually(() =>
+        expect(agent.log).toContain(
+          'going on without a family; it follows when the interface has an address',
+        ),
+      );
       gainIpv6();
       await eventually(() => ipv6Works(), 5000);
       await eventually(() => expect(node.annotation('n1', 'public-ipv6')).toBe('fd50::11'));
       ipv4Works();
-      expect(agent.log).toContain('eth0 now has the ipv6 address fd50::11');
+      await eventually(() => expect(agent.log).toContain('eth0 now has the ipv6 address fd50::11'));
       expect(agent.count('ERROR')).toBe(0);
       gainIpv6();
     }, 30_000);
@@ -100,8 +104,8 @@ describeInNetns(
       await using agent = node.start();
       await eventually(async () => expect((await readyz()).status).toBe(200), 15_000);
       ipv4Works();
-      expect(agent.log).toContain('Device vx6 holds VNI 1');
-      expect(agent.log).toContain('ip link delete vx6');
+      await eventually(() => expect(agent.log).toContain('Device vx6 holds VNI 1'));
+      await eventually(() => expect(agent.log).toContain('ip link delete vx6'));
       must(['ip', 'link', 'delete', 'vx6']);
       await eventually(() => ipv6Works(), 17_000);
     }, 40_000);

@@ -58,7 +58,7 @@ describeInNetns(
       const { code, ms } = await agent.stop('SIGINT');
       expect(code).toBe(0);
       expect(ms).toBeLessThan(1000);
-      expect(agent.log).toContain('what is in the kernel stays');
+      await eventually(() => expect(agent.log).toContain('what is in the kernel stays'));
     });
 
     test('what came and went while it was away is made up for', async () => {
@@ -131,8 +131,8 @@ describeInNetns(
       await eventually(() => clean('10.244.9', ['10.244.1.', '10.244.8.']), 8000);
       await eventually(async () => expect((await readyz()).status).toBe(200));
       // Pods that are there have addresses of the old one: that is an error of the cluster, told once.
-      expect(next.count('ERROR')).toBe(1);
-      expect(next.log).toContain('the subnet of this node has changed');
+      await eventually(() => expect(next.count('ERROR')).toBe(1));
+      await eventually(() => expect(next.log).toContain('the subnet of this node has changed'));
     });
 
     test('iptables to nftables and back: the rules of the other mode go', async () => {
@@ -173,7 +173,7 @@ describeInNetns(
       });
       await world.api.faults.listen();
       await eventually(async () => expect((await readyz()).status).toBe(200), 8000);
-      expect(agent.count('cannot read the Node object')).toBe(1);
+      await eventually(() => expect(agent.count('cannot read the Node object')).toBe(1));
     });
 
     test('a Node without podCIDR', async () => {
@@ -181,7 +181,7 @@ describeInNetns(
       world.addNode('n1', { podCidrs: [] });
       await using agent = world.start();
       await eventually(() => expect(agent.log).toContain('pod cidr not assigned'));
-      expect(agent.log).toContain('--allocate-node-cidrs=true');
+      await eventually(() => expect(agent.log).toContain('--allocate-node-cidrs=true'));
       expect((await readyz()).status).toBe(503);
       world.api.nodes.update('n1', (node) => {
         node.spec = { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24'] };
@@ -222,7 +222,7 @@ describeInNetns(
       ]);
       await using agent = world.start();
       await eventually(() => expect(agent.log).toContain('the overlay device cannot be set up'));
-      expect(agent.log).toContain('Device other holds VNI 1');
+      await eventually(() => expect(agent.log).toContain('Device other holds VNI 1'));
       expect(world.annotation('n1', 'public-ip')).toBeUndefined();
       must(['ip', 'link', 'delete', 'other']);
       await eventually(async () => expect((await readyz()).status).toBe(200), 5000);
@@ -236,7 +236,7 @@ describeInNetns(
       must(['mkdir', '-p', `${world.subnetFile}/full`]);
       await using agent = world.start();
       await eventually(async () => expect((await readyz()).text).toContain('subnet file: '));
-      expect(agent.count('the subnet file cannot be written')).toBe(1);
+      await eventually(() => expect(agent.count('the subnet file cannot be written')).toBe(1));
       must(['rm', '-r', world.subnetFile]);
       await eventually(async () => expect((await readyz()).status).toBe(200));
       expect(world.subnetEnv()).toContain('FLANNEL_SUBNET=10.244.1.1/24');
@@ -249,8 +249,8 @@ describeInNetns(
       const prefix = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
       await using agent = world.start([], { prefix });
       expect(await agent.exited()).toBe(1);
-      expect(agent.log).toContain('operation not permitted (EPERM)');
-      expect(agent.log).toContain('Run as root or with CAP_NET_ADMIN');
+      await eventually(() => expect(agent.log).toContain('operation not permitted (EPERM)'));
+      await eventually(() => expect(agent.log).toContain('Run as root or with CAP_NET_ADMIN'));
       expect(agent.log).not.toContain('    at ');
       expect(world.annotation('n1', 'public-ip')).toBeUndefined();
     });

@@ -108,7 +108,7 @@ describeInNetns(import.meta.path, 'peers come, change and go', () => {
     const contested = { ...entriesOf(N2), fdb: entriesOf(N2, twin).fdb };
     await eventually(() => expect(entries()).toEqual(contested));
     await eventually(() => expect(agent.count('two peers claim the same thing')).toBe(1));
-    expect(agent.log).toContain('what="pod subnet 10.244.2.0/24" winner=n2 loser=n3');
+    await eventually(() => expect(agent.log).toContain('what="pod subnet 10.244.2.0/24" winner=n2 loser=n3'));
     world.api.nodes.delete('n2');
     await eventually(() => expect(entries()).toEqual(entriesOf(twin)));
   });

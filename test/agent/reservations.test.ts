@@ -50,7 +50,9 @@ describeInNetns(import.meta.path, 'reservations of pods that died without a DEL'
     expect(held(world)).toEqual([kept, ...leaked].sort());
     await using agent = await world.startReady();
     await eventually(() => expect(held(world)).toEqual([kept]));
-    expect(agent.log).toContain('freed addresses of containers that are gone network=cbr0 count=2');
+    await eventually(() =>
+      expect(agent.log).toContain('freed addresses of containers that are gone network=cbr0 count=2'),
+    );
     for (const ip of leaked) expect(agent.log).toContain(ip);
     expect(agent.count('WARN')).toBe(0);
     // The runtime's late DEL finds nothing and is content; the living pod's frees its own.

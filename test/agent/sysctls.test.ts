@@ -64,7 +64,7 @@ describeInNetns(import.meta.path, 'kernel settings that pods need', () => {
     const back = () => expect(overlayState(['flannel.1', 'flannel-v6.1'])).toEqual(sound);
     expect(await timeUntil(back, 3000)).toBeLessThan(1000);
     expect(sysctl('ipv6/conf/flannel-v6.1/disable_ipv6')).toBe('0');
-    expect(agent.log).toContain('disable_ipv6 of flannel-v6.1 was not 0');
+    await eventually(() => expect(agent.log).toContain('disable_ipv6 of flannel-v6.1 was not 0'));
     expect(agent.count('ERROR')).toBe(0);
   });
 
