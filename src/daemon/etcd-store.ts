@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { ConfigError, describe, hasErrno } from '#base/errors.ts';
+import { ConfigError, describe, FlannelError, hasErrno } from '#base/errors.ts';
 import type { ExternalInterface } from '#backend/backend.ts';
+import { checkBackend } from '#backend/create.ts';
 import { createEtcdClient } from '#clients/etcd/client.ts';
 import type { EtcdConfig } from '#clients/etcd/transport.ts';
-import { Secret } from '#clients/k8s/secret.ts';
+import { Secret } from '#clients/secret.ts';
 import type { Cidr } from '#net/cidr.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
 import { parseSubnetEnv } from '#subnet/env.ts';
@@ -44,7 +45,6 @@ export async function openEtcdStore(
   const prefix = normalPrefix(flags['etcd-prefix']);
   const common = { client, prefix, log, clock, random, onWait, observer };
   const { config, text: configText } = await readEtcdConfig(common, signal);
-  let own: PerFamily<Cidr> = {};
   let external: ExternalInterface | undefined;
   const manager = createEtcdManager({
     ...common,
@@ -56,13 +56,15 @@ export async function openEtcdStore(
       external ??= await context.findExternal(config);
       return external.publicIps;
     },
-    draft: (record) => {
-      own = record.subnets;
-      if (external === undefined) throw new ConfigError('draft', 'no external interface is known');
-      return context.draft({ config, external, own: record });
+    draft: (own) => {
+      if (external === undefined) throw new FlannelError('bug', 'draft() was called before publicIps()');
+      return context.draft({ config, external, own });
     },
-    onConfig: (changed) => {
-      if (fits(own, parseEtcdConfig(changed, { prefix, log }))) context.onConfigChange();
+    onConfig: (changed, subnets) => {
+      const next = parseEtcdConfig(changed, { prefix, log });
+      // One that this program cannot run with must not end an agent that runs.
+      checkBackend(next);
+      if (fits(subnets, next)) context.onConfigChange();
       else {
         log.error('the configuration in etcd was changed so that this node needs another subnet', {
           cure: 'restart the agent on this node when its pods may get new addresses; until then it goes on as it is',

@@ -157,6 +157,24 @@ describeInNetns(import.meta.path, 'flanneld with etcd', () => {
     await eventually(() => expect(must(['ip', 'link'])).not.toContain('flannel.1'), 10_000);
     expect(world.subnet).toBe(subnet);
     await eventually(() => expect(etcd.all(KEYS).get(`${KEYS}${subnet}.0-24`)).toContain('"VNI":7'));
+    // After the first change the subnet is one that was taken over, not made.
+    etcd.ctl(
+      'put',
+      '/coreos.com/network/config',
+      CONFIG.replace('}', ',"Backend":{"Type":"vxlan","VNI":8}}'),
+    );
+    await eventually(() => expect(must(['ip', 'link'])).toContain('flannel.8'), 10_000);
+    for (const [text, words] of [
+      ['{"Network":', 'the new configuration in etcd is not taken'],
+      [
+        CONFIG.replace('}', ',"Backend":{"Type":"wireguard"}}'),
+        'backend wireguard is not built into this version',
+      ],
+    ] as const) {
+      etcd.ctl('put', '/coreos.com/network/config', text);
+      await eventually(() => expect(agent.log).toContain(words));
+      expect(agent.running).toBe(true);
+    }
     etcd.ctl('put', '/coreos.com/network/config', '{"Network":"10.6.0.0/16"}');
     await eventually(() => expect(agent.log).toContain('so that this node needs another subnet'));
     expect(agent.running).toBe(true);

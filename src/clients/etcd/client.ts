@@ -1,5 +1,5 @@
 import { DecodeError } from '#base/errors.ts';
-import type { ReadFile } from '../k8s/secret.ts';
+import type { ReadFile } from '../secret.ts';
 import { EtcdError, GRPC, isLeaseMissing } from './errors.ts';
 import { type EtcdConfig, EtcdTransport } from './transport.ts';
 import {

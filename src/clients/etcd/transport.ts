@@ -1,7 +1,7 @@
 import { ConfigError } from '#base/errors.ts';
 import { isConnectionError, TransportError, transportError } from '../k8s/errors.ts';
-import { conceal, type ReadFile, readTextFile, type Secret } from '../k8s/secret.ts';
-import { Silence } from '../k8s/silence.ts';
+import { conceal, type ReadFile, readTextFile, type Secret } from '../secret.ts';
+import { Silence } from '../silence.ts';
 import { EtcdError, isPreconditionFailed, isTokenRefused, isUnavailable } from './errors.ts';
 import { decodeError, type Json, objectOf } from './wire.ts';
 

@@ -5,7 +5,7 @@ import { createKubeClient, type KubeClient, type WatchEvent } from './client.ts'
 import type { KubeConfig } from './config.ts';
 import { ApiError, isGone, isMissing, TransportError } from './errors.ts';
 import { FakeApi, fakeNode, fastClock, status, until } from './fake-api.ts';
-import { Secret } from './secret.ts';
+import { Secret } from '../secret.ts';
 import { ALL, JsonError, members } from './selection.ts';
 import { type CountedRequest, retryAfter } from './transport.ts';
 

@@ -12,9 +12,9 @@ import { isConnectionError, isGone, TransportError, transportError } from './err
 import type { KubeConfig } from './config.ts';
 import { JsonPruner } from './json-pruner.ts';
 import { ProtobufError, type MessageShape } from './protobuf.ts';
-import type { ReadFile } from './secret.ts';
+import type { ReadFile } from '../secret.ts';
 import { JsonError, type Selection } from './selection.ts';
-import { Silence } from './silence.ts';
+import { Silence } from '../silence.ts';
 import { type CountedRequest, describeRequest, type RequestOptions, Transport } from './transport.ts';
 import { property, watchEvent, type WatchEvent } from './watch-event.ts';
 

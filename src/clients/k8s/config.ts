@@ -1,6 +1,6 @@
 import { ConfigError, describe } from '#base/errors.ts';
 import { parseKubeconfig, serverUrl } from './kubeconfig.ts';
-import { type ReadFile, readTextFile, Secret } from './secret.ts';
+import { type ReadFile, readTextFile, Secret } from '../secret.ts';
 
 /** How to reach the API server and who we are. */
 export interface KubeConfig {

@@ -1,6 +1,6 @@
 import { ConfigError, describe } from '#base/errors.ts';
 import type { KubeConfig } from './config.ts';
-import { Secret } from './secret.ts';
+import { Secret } from '../secret.ts';
 
 type Table = Readonly<Record<string, unknown>>;
 

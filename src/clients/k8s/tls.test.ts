@@ -6,7 +6,7 @@ import { createKubeClient } from './client.ts';
 import { loadKubeConfig } from './config.ts';
 import { TransportError } from './errors.ts';
 import { FakeApi, fakeNode, fastClock, until } from './fake-api.ts';
-import { Secret } from './secret.ts';
+import { Secret } from '../secret.ts';
 import { ALL, members } from './selection.ts';
 
 const select = members({ metadata: members({ name: ALL }) });

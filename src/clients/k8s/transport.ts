@@ -5,7 +5,7 @@ import { ApiError, TransportError, transportError, type TransportFailure } from 
 import type { KubeConfig } from './config.ts';
 import { decodeMessage, openEnvelope } from './protobuf.ts';
 import { STATUS } from './protobuf-shapes.ts';
-import { conceal, type ReadFile, readTextFile, type Secret } from './secret.ts';
+import { conceal, type ReadFile, readTextFile, type Secret } from '../secret.ts';
 import { ALL } from './selection.ts';
 
 /** What a request is for, in the words of Kubernetes' authorization. */

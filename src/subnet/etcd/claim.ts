@@ -3,7 +3,7 @@ import type { EtcdClient } from '#clients/etcd/client.ts';
 import type { Cidr } from '#net/cidr.ts';
 import type { Ip } from '#net/ip.ts';
 import type { NetworkConfig } from '../config.ts';
-import { Complaint, type RetryContext, Waits } from '../kube/retry.ts';
+import { Complaint, type RetryContext, Waits } from '../retry.ts';
 import type { PerFamily } from '../lease.ts';
 import type { OwnAttributes, OwnRecord } from '../manager.ts';
 import { chooseSubnets, type Choice, isOurs } from './choose.ts';

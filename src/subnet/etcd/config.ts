@@ -1,6 +1,6 @@
 import type { EtcdClient } from '#clients/etcd/client.ts';
 import { type NetworkConfig, parseNetworkConfig } from '../config.ts';
-import { Complaint, type RetryContext, Waits } from '../kube/retry.ts';
+import { Complaint, type RetryContext, Waits } from '../retry.ts';
 import { configKey } from './keys.ts';
 
 export interface EtcdNetworkConfig {

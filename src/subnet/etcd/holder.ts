@@ -1,6 +1,8 @@
 import { FlannelError } from '#base/errors.ts';
+import type { Cidr } from '#net/cidr.ts';
 import type { NetworkConfig } from '../config.ts';
-import { Complaint, retry } from '../kube/retry.ts';
+import { Complaint, retry } from '../retry.ts';
+import type { PerFamily } from '../lease.ts';
 import type { OwnAttributes } from '../manager.ts';
 import { isOurs } from './choose.ts';
 import { type Claim, type ClaimContext, LEASE_TTL } from './claim.ts';
@@ -61,8 +63,8 @@ export class Holder {
     return this.#claim.entry.name;
   }
 
-  get attributes(): OwnAttributes | undefined {
-    return this.#attributes;
+  get subnets(): PerFamily<Cidr> {
+    return this.#claim.record.subnets;
   }
 
   /** ms until the lease expires when it is not renewed; undefined for a reservation. */

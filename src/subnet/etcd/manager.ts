@@ -1,9 +1,10 @@
 import { describe, FlannelError } from '#base/errors.ts';
 import type { KvEvent } from '#clients/etcd/client.ts';
 import { isCompacted } from '#clients/etcd/errors.ts';
+import type { Cidr } from '#net/cidr.ts';
 import type { NetworkConfig } from '../config.ts';
-import { Complaint, Waits } from '../kube/retry.ts';
-import { type Lease, type LeftOutReason, sameLease } from '../lease.ts';
+import { Complaint, Waits } from '../retry.ts';
+import { type Lease, type LeftOutReason, type PerFamily, sameLease } from '../lease.ts';
 import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '../manager.ts';
 import { type ClaimContext, claimSubnet } from './claim.ts';
 import { type Entry, entryOf, leaseOf } from './entry.ts';
@@ -15,8 +16,8 @@ export interface EtcdManagerOptions extends ClaimContext {
   readonly renewMargin: number;
   /** The text of the configuration that the agent runs with. */
   readonly configText: string;
-  /** Called with every other text that appears there. */
-  readonly onConfig: (text: string) => void;
+  /** Called with every other text that appears there, and the subnets that this node holds. Throws what is wrong with the text. */
+  readonly onConfig: (text: string, subnets: PerFamily<Cidr>) => void;
 }
 
 /** A watch that lived this long was a good one, ms. */
@@ -227,7 +228,7 @@ class EtcdManager implements SubnetManager {
     }
     this.#configText = text;
     try {
-      onConfig(text);
+      onConfig(text, this.#held().holder.subnets);
     } catch (error) {
       log.error('the new configuration in etcd is not taken', { error: describe(error) });
     }

@@ -3,7 +3,7 @@ import type { KubeClient, WatchEvent } from '#clients/k8s/client.ts';
 import { ApiError, isGone, TransportError } from '#clients/k8s/errors.ts';
 import type { Selection } from '#clients/k8s/selection.ts';
 import { NODE_SHAPE, type NodeView, parseNode } from './node.ts';
-import { Complaint, type RetryContext, Waits } from './retry.ts';
+import { Complaint, type RetryContext, Waits } from '../retry.ts';
 
 export interface FollowerOptions extends RetryContext {
   readonly client: KubeClient;

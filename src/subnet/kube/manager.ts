@@ -15,7 +15,7 @@ import { podSubnets } from './node-lease.ts';
 import { nodePath, type OwnContext, ownRecord, waitForOwn } from './own.ts';
 import { Peers } from './peers.ts';
 import { Publisher } from './publisher.ts';
-import { retry } from './retry.ts';
+import { retry } from '../retry.ts';
 
 export interface KubeManagerOptions {
   readonly client: KubeClient;

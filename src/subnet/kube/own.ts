@@ -9,7 +9,7 @@ import type { AnnotationKeys } from './annotations.ts';
 import { MAX_ANNOTATION, type NodeView, nodeSelection, parseNode } from './node.ts';
 import { parsePublicIp, podSubnets } from './node-lease.ts';
 import { NodeWarning } from './warning.ts';
-import { Complaint, type RetryContext, Waits } from './retry.ts';
+import { Complaint, type RetryContext, Waits } from '../retry.ts';
 
 export interface OwnContext extends RetryContext {
   readonly client: KubeClient;

@@ -5,7 +5,7 @@ import type { AnnotationKeys } from './annotations.ts';
 import { type NodeView, nodeSelection, parseNode } from './node.ts';
 import { parsePublicIp } from './node-lease.ts';
 import { getNode, nodePath, type OwnContext } from './own.ts';
-import { retry, Waits } from './retry.ts';
+import { retry, Waits } from '../retry.ts';
 
 /** After so long without a foreign edit the next one is answered at once again, ms. */
 const QUIET = 600_000;

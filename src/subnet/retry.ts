@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { cureOf, describe } from '#base/errors.ts';
 import type { LogFields, Logger } from '#base/log.ts';
 import { retryAfterOf } from '#clients/k8s/errors.ts';
-import type { StoreObserver } from '../observer.ts';
+import type { StoreObserver } from './observer.ts';
 
 /** What everything that talks to the API server for ever needs. */
 export interface RetryContext {
