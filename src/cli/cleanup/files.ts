@@ -17,22 +17,33 @@ export interface FileCleanup {
   readonly cniDir: string;
 }
 
-/** Files of ours that are there. The conflist comes first: no pod is to start while the rest goes. */
-export async function fileRemovals(folders: FileCleanup): Promise<Removal[]> {
+export interface FileRemovals {
+  /** Goes before everything else: no pod is to start while the rest goes. */
+  readonly conflist: readonly Removal[];
+  /** Goes last: what the agent wrote down of its routes is needed until they are gone. */
+  readonly others: readonly Removal[];
+}
+
+/** Files of ours that are there. */
+export async function fileRemovals(folders: FileCleanup): Promise<FileRemovals> {
   const { confDir, runDir, cniDir, binDir } = folders;
   const conflist = join(confDir, CONFLIST);
   const network = networkOf(conflist);
   const paths = [
-    ...(network === undefined ? [] : [conflist]),
     runDir,
     join(cniDir, 'flannel'),
     // Reservations of our network only; others have folders of their own.
     ...(network === undefined ? [] : [join(cniDir, 'networks', network)]),
     ...(await ourPrograms(binDir)),
   ];
-  return paths
-    .filter((path) => existsSync(path))
-    .map((path) => ({ what: path, remove: () => rmSync(path, { recursive: true, force: true }) }));
+  return {
+    conflist: network === undefined ? [] : [removalOf(conflist)],
+    others: paths.filter((path) => existsSync(path)).map(removalOf),
+  };
+}
+
+function removalOf(path: string): Removal {
+  return { what: path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
 /** The network's name in the conflist; undefined when there is none, or none of flannel's. */

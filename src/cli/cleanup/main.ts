@@ -52,8 +52,8 @@ export async function cleanupMain(args: readonly string[], say: (line: string) =
     runDir: words['run-dir'],
     cniDir: words['cni-dir'],
   });
-  // What the agent wrote down of its routes is needed until they are gone.
-  const removals: Removal[] = [...kernelRemovals(kernel), ...ruleRemovals(kernel), ...files];
+  const { conflist, others } = files;
+  const removals: Removal[] = [...conflist, ...kernelRemovals(kernel), ...ruleRemovals(kernel), ...others];
   if (words['dry-run']) {
     for (const { what } of removals) say(`would remove ${what}`);
     return 0;
