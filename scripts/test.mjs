@@ -2,6 +2,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { bunPath, root } from './bun.mjs';
 import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ensure.mjs';
@@ -23,6 +25,10 @@ const SUITES = [
   'e2e',
 ];
 
+/** Where everything of this run goes that a test puts into a temporary folder. */
+const RUN = `fltest-${process.pid}`;
+const folder = join(tmpdir(), RUN);
+
 /** Runs a step with its output passed through; returns whether it succeeded and what the kernel lacked. */
 async function step(name, command, args) {
   const start = Date.now();
@@ -30,7 +36,7 @@ async function step(name, command, args) {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: root,
-    env: { ...process.env, FLANNEL_TEST_RUN: String(process.pid) },
+    env: { ...process.env, FLANNEL_TEST_RUN: String(process.pid), TMPDIR: folder },
   });
   let lacking = 0;
   const pass = async (from, to) => {
@@ -92,8 +98,14 @@ async function suite(name, sum) {
   return ok;
 }
 
-/** Namespaces of runs that were killed: their names say whose they were. */
+/** Namespaces and files of runs that were killed: their names say whose they were. Their processes died with them. */
 function sweep() {
+  for (const name of readdirSync(tmpdir())) {
+    const run = /^fltest-(\d+)$/.exec(name)?.[1];
+    if (run === undefined || (run !== String(process.pid) && existsSync(`/proc/${run}`))) continue;
+    console.log(`removing ${join(tmpdir(), name)} of a run that was killed`);
+    rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
   if (!existsSync('/run/netns')) return;
   for (const name of readdirSync('/run/netns')) {
     const run = /-fltest(\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
@@ -110,9 +122,19 @@ async function main() {
     return 1;
   }
   if (!ensurePackages(TEST_PACKAGES)) return 1;
+  sweep();
+  // Ordinary users of the tests pass through it.
+  mkdirSync(folder, { mode: 0o755 });
+  try {
+    return await all();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function all() {
   if (!(await step('check', process.execPath, [`${root}scripts/check.mjs`])).ok) return 1;
   if (!(await ensureBuild())) return 1;
-  sweep();
   mkdirSync(`${root}dist/test`, { recursive: true });
   const sum = { passed: 0, failed: 0, skipped: 0 };
   for (const name of SUITES) await suite(name, sum);

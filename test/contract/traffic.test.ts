@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
 import { createTraffic } from '#traffic/create.ts';
@@ -206,7 +207,7 @@ function nftablesHarness(): Harness {
 
 /** The legacy variant under the usual names, which is how a host that has only it looks. */
 function legacyPath(): string {
-  const directory = mkdtempSync('/tmp/flannel-legacy-');
+  const directory = mkdtempSync(`${tmpdir()}/flannel-legacy-`);
   for (const base of ['iptables', 'ip6tables']) {
     for (const suffix of ['', '-save', '-restore']) {
       symlinkSync('/usr/sbin/xtables-legacy-multi', `${directory}/${base}${suffix}`);

@@ -6,7 +6,7 @@ import { createEtcdClient, type EtcdClient, type KeyValue, type KvEvent } from '
 import { cureOf } from '#base/errors.ts';
 import { isCompacted } from '#clients/etcd/errors.ts';
 import type { EtcdConfig } from '#clients/etcd/transport.ts';
-import { Secret } from '#clients/k8s/secret.ts';
+import { Secret } from '#clients/secret.ts';
 import { EtcdCluster } from '../support/etcd.ts';
 import { eventually } from '../support/eventually.ts';
 

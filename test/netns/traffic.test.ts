@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { cureOf } from '#base/errors.ts';
 import { Cidr } from '#net/cidr.ts';
 import { createTraffic } from '#traffic/create.ts';
@@ -108,7 +109,7 @@ describeInNetns(import.meta.path, 'from one mode to the other', () => {
 });
 
 function temporaryDirectory(): Disposable & { readonly path: string } {
-  const path = mkdtempSync('/tmp/flannel-traffic-');
+  const path = mkdtempSync(`${tmpdir()}/flannel-traffic-`);
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 

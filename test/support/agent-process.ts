@@ -1,4 +1,5 @@
 import type { Subprocess } from 'bun';
+import { held } from '#lab/serve/child.ts';
 
 const ENTRY = `${import.meta.dir}/flanneld.ts`;
 
@@ -19,7 +20,7 @@ export class AgentProcess implements AsyncDisposable {
 
   constructor({ args, env = {}, prefix = [], command = [process.execPath, ENTRY] }: AgentStart) {
     const { PATH = '' } = process.env;
-    this.#child = Bun.spawn([...prefix, ...command, ...args], {
+    this.#child = Bun.spawn(held([...prefix, ...command, ...args]), {
       env: { PATH, ...env },
       stdin: 'ignore',
       stdout: 'pipe',

@@ -1,3 +1,4 @@
+import { held } from '#lab/serve/child.ts';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +26,7 @@ export class Chroot implements Disposable {
     this.#folder = mkdtempSync(join(tmpdir(), 'flannel-chroot-'));
     this.root = join(this.#folder, 'root');
     this.#upper = join(this.#folder, 'memory/upper');
-    this.#holder = Bun.spawn(['unshare', '--mount', '--propagation=private', 'sleep', 'infinity']);
+    this.#holder = Bun.spawn(held(['unshare', '--mount', '--propagation=private', 'sleep', 'infinity']));
     const own = namespaceOf(process.pid);
     while (namespaceOf(this.#holder.pid) === own) Bun.sleepSync(5);
     for (const name of ['memory', 'root']) mkdirSync(join(this.#folder, name));

@@ -1,3 +1,4 @@
+import { held } from '#lab/serve/child.ts';
 import { mkdirSync, rmdirSync, readdirSync, writeFileSync } from 'node:fs';
 import type { Subprocess } from 'bun';
 import { WORK } from './cni-machine.ts';
@@ -27,7 +28,7 @@ export class Containerd implements AsyncDisposable {
       `version = 2\nroot = "${dir}/root"\nstate = "${dir}/state"\n` +
       `disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "${dir}/sock"\n`;
     writeFileSync(`${dir}/config.toml`, config);
-    const child = Bun.spawn(['containerd', '-c', `${dir}/config.toml`], {
+    const child = Bun.spawn(held(['containerd', '-c', `${dir}/config.toml`]), {
       stdout: Bun.file(`${dir}/log`),
       stderr: Bun.file(`${dir}/log`),
     });

@@ -1,11 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Subprocess } from 'bun';
+import { held } from '#lab/serve/child.ts';
 import { eventually } from './eventually.ts';
-
-/** In memory: what a test writes it throws away, and a slow disk would only make etcd elect new leaders. */
-const SHM = '/dev/shm';
 
 export interface EtcdOptions {
   /** Default 1. */
@@ -25,7 +24,7 @@ interface Member {
 /** Debian's etcd, one or several members on 127.0.0.1, in a folder of its own. */
 export class EtcdCluster implements AsyncDisposable {
   readonly #options: EtcdOptions;
-  readonly #folder = mkdtempSync(join(SHM, 'flannel-etcd-'));
+  readonly #folder = mkdtempSync(join(tmpdir(), 'flannel-etcd-'));
   readonly #members: Member[] = [];
 
   private constructor(options: EtcdOptions) {
@@ -135,7 +134,7 @@ export class EtcdCluster implements AsyncDisposable {
             '--client-cert-auth',
           ];
     member.process = Bun.spawn(
-      [
+      held([
         'etcd',
         `--name=${member.name}`,
         `--data-dir=${member.folder}`,
@@ -145,7 +144,7 @@ export class EtcdCluster implements AsyncDisposable {
         `--initial-advertise-peer-urls=${member.peer}`,
         `--initial-cluster=${this.#members.map(({ name, peer }) => `${name}=${peer}`).join(',')}`,
         ...secure,
-      ],
+      ]),
       { stdin: 'ignore', stdout: 'ignore', stderr: Bun.file(join(this.#folder, `${member.name}.log`)) },
     );
   }

@@ -1,3 +1,4 @@
+import { held } from '#lab/serve/child.ts';
 import { describe, expect, test } from 'bun:test';
 
 /** Set in the child: the block of tests that it is to run. */
@@ -39,7 +40,7 @@ export function describeInNetns(
         ...(processes ? ['--pid', '--fork', '--kill-child', '--mount-proc'] : []),
       ];
       const argv = ['unshare', '--net', ...own, process.execPath, 'test', file, `--timeout=${timeoutMs}`];
-      const child = Bun.spawn(argv, {
+      const child = Bun.spawn(held(argv), {
         env: { ...process.env, [CHILD]: name },
         stdout: 'pipe',
         stderr: 'pipe',

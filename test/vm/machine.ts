@@ -1,3 +1,4 @@
+import { held } from '#lab/serve/child.ts';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { must, run } from '../support/netns.ts';
@@ -88,7 +89,7 @@ async function runMachine(
   const machine = ['-M', 'pc', '-accel', 'tcg,thread=single', '-cpu', 'max', '-m', '1024', '-no-reboot'];
   const devices = ['-display', 'none', '-monitor', 'none', '-serial', `file:${console}`];
   const append = ['-append', 'console=ttyS0 quiet panic=-1'];
-  const child = Bun.spawn(['qemu-system-x86_64', ...machine, ...devices, ...system, ...append], {
+  const child = Bun.spawn(held(['qemu-system-x86_64', ...machine, ...devices, ...system, ...append]), {
     stdio: ['ignore', 'ignore', 'inherit'],
     timeout: LIMIT,
     killSignal: 'SIGKILL',

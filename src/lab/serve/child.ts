@@ -32,8 +32,8 @@ export function startHeldWithOutput(
   );
 }
 
-/** setpriv belongs to util-linux. */
-function held(argv: readonly string[]): string[] {
+/** The command so that it dies with the process that starts it. setpriv belongs to util-linux. */
+export function held(argv: readonly string[]): string[] {
   return ['setpriv', '--pdeathsig', 'KILL', '--', ...argv];
 }
 
