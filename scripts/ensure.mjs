@@ -43,6 +43,12 @@ export const TEST_PACKAGES = [
   { name: 'etcd-server', program: 'etcd', why: 'the store of the etcd subnet manager' },
   { name: 'etcd-client', program: 'etcdctl', why: 'looks into it as an operator does' },
   { name: 'systemd', program: 'systemd-analyze', why: 'reads the units' },
+  { name: 'chromium', program: '/usr/bin/chromium', why: 'opens the page as people do' },
+  {
+    name: 'fonts-nanum',
+    program: '/usr/share/fonts/truetype/nanum/NanumGothic.ttf',
+    why: 'the Korean letters of its pictures',
+  },
   { name: 'openssl', program: 'openssl', why: 'makes certificates for the TLS tests' },
   { name: 'gcc', program: 'gcc', why: 'compares kernel constants with the C headers' },
   { name: 'linux-libc-dev', program: '/usr/include/linux/rtnetlink.h', why: 'those headers' },

@@ -21,6 +21,7 @@ const SUITES = [
   'compat',
   'package',
   'agent',
+  'page',
   'soak',
   'e2e',
 ];
