@@ -10,9 +10,8 @@ import { helpText } from './help.ts';
 import { InspectSocket } from './inspect/socket.ts';
 import { SOCKET_NAME } from './inspect/socket-name.ts';
 import { AgentMetrics } from './metrics/agent.ts';
-import { checkOptions, type AgentOptions } from './options.ts';
+import { checkOptions, runFile, type AgentOptions } from './options.ts';
 import { SILENCE } from './readiness.ts';
-import { runFile } from './serving.ts';
 import { Systemd } from './systemd.ts';
 
 /** What no operator sets, but a test does. */

@@ -1,4 +1,4 @@
-import { isAbsolute } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { ConfigError } from '#base/errors.ts';
 import { checkChoice, publicAddress } from '#host/external-interface.ts';
 import { FAMILIES } from '#net/family.ts';
@@ -10,6 +10,11 @@ import { masqueradeExclude } from './masquerade-exclude.ts';
 export interface AgentOptions {
   readonly flags: FlagValues;
   readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** A file beside the subnet file: /run/flannel by default. */
+export function runFile(options: AgentOptions, name: string): string {
+  return join(dirname(options.flags['subnet-file']), name);
 }
 
 /** The flag with the published address of a family. */

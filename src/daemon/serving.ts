@@ -1,7 +1,6 @@
-import { join, dirname } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { Backend, BackendContext, ExternalInterface } from '#backend/backend.ts';
+import type { Backend, ExternalInterface } from '#backend/backend.ts';
 import { createBackend } from '#backend/create.ts';
 import { FileDirectRoutes } from '#host/direct-routes.ts';
 import { NetlinkKernel } from '#host/netlink-kernel.ts';
@@ -10,9 +9,8 @@ import { planOf, Reconciler } from '#host/reconcile.ts';
 import { FAMILIES } from '#net/family.ts';
 import type { Rtnetlink } from '#rtnetlink/client.ts';
 import type { NetworkConfig } from '#subnet/config.ts';
-import { gatewayOf } from '#subnet/env.ts';
-import type { LeaseEvent, OwnAttributes, OwnRecord, SubnetManager } from '#subnet/manager.ts';
-import { BridgeMtu } from './bridge-mtu.ts';
+import type { LeaseEvent, OwnRecord, SubnetManager } from '#subnet/manager.ts';
+import { backendContext } from './backend-context.ts';
 import { startCommands, type Commands } from './commands.ts';
 import { setUpDevices } from './devices.ts';
 import { ExternalWatch } from './external-watch.ts';
@@ -20,10 +18,11 @@ import { Reach } from './external.ts';
 import { Inbox } from './inbox.ts';
 import { overlayOf } from './inspect/overlay.ts';
 import type { OverlaySource } from './inspect/overlay-text.ts';
+import { keepSubnetFile } from './keep-subnet-file.ts';
 import { Keeper } from './keeper.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
 import { HostMonitor } from './monitor.ts';
-import { txChecksum, type AgentOptions } from './options.ts';
+import { runFile, type AgentOptions } from './options.ts';
 import { checkNeighbourTable } from './neighbour-table.ts';
 import { Peers } from './peers.ts';
 import { summarisePeers, type PeersSummary } from './peers-summary.ts';
@@ -32,7 +31,6 @@ import type { Reporter } from './reporter.ts';
 import { settledOrAborted } from './settled.ts';
 import { plannedRules, rulesMode, startRules } from './start-rules.ts';
 import type { NodeFacts } from './status.ts';
-import { SubnetFile, writtenMtu } from './subnet-file.ts';
 import { Sysctls, sysctlWishes } from './sysctls.ts';
 
 /** What a run has found out before it touches the kernel. */
@@ -61,37 +59,6 @@ export interface ServingParts {
  * what it made is garbage, it collects. Costs 10 to 20 ms of CPU each with 5,000 peers, so there are few (docs/scale.md).
  */
 const relax = () => Bun.gc(true);
-
-/** A file beside the subnet file: /run/flannel by default. */
-export function runFile(options: AgentOptions, name: string): string {
-  return join(dirname(options.flags['subnet-file']), name);
-}
-
-type BackendParts = Pick<
-  ServingParts,
-  'options' | 'config' | 'external' | 'own' | 'rtnetlink' | 'randomBytes'
->;
-
-function backendContext(parts: BackendParts, reach: Reach): BackendContext {
-  const { rtnetlink, external, randomBytes, config, own } = parts;
-  return {
-    config,
-    txChecksum: txChecksum(parts.options.flags),
-    external,
-    own,
-    liveMac: (name) => rtnetlink.link(name)?.mac,
-    randomMac: () => randomBytes(6),
-    isOnLink: (ip) => reach.isOnLink(ip),
-  };
-}
-
-/** What a node with this subnet would tell its peers. */
-export function draftAttributes(parts: BackendParts): OwnAttributes {
-  const { type, backendData } = createBackend(
-    backendContext(parts, new Reach(parts.rtnetlink, parts.external)),
-  );
-  return { backendType: type, publicIp: parts.external.publicIps, backendData };
-}
 
 /** One run with one subnet on one external interface: device, lease, rules, peers, in this order. */
 export class Serving {
@@ -266,7 +233,7 @@ export class Serving {
     // From here on, not before: thousands of notifications of our own first writes would only be read and dropped.
     this.#watchKernel();
     this.#keeper.request('first look with notifications on');
-    this.#keepFile();
+    keepSubnetFile(this.#parts, this.#backend.mtu);
     const { claims, size, leftOut } = this.#peers;
     log.info('peers programmed', {
       peers: size,
@@ -304,25 +271,5 @@ export class Serving {
     if (this.#backend.asksRoutes !== true) return;
     this.#reach.refresh();
     this.#keeper.change(this.#peers.again());
-  }
-
-  /** Writes the subnet file and keeps it. */
-  #keepFile(): void {
-    const { log, options, config, own, reporter, rtnetlink, stack } = this.#parts;
-    const { flags } = options;
-    const what = 'the subnet file was removed or changed; written again';
-    const { mtu } = this.#backend;
-    const content = { config, own, mtu, ipMasq: flags['ip-masq'] };
-    const before = writtenMtu(flags['subnet-file']);
-    const end = new SubnetFile(flags['subnet-file'], content).keep({
-      onRepair: () => {
-        log.warn(what, { file: flags['subnet-file'] });
-        reporter.repaired('subnet_file', 1, what);
-      },
-      onResult: (error) => reporter.file(error),
-    });
-    stack.defer(end);
-    const gateways = Object.values(own.subnets).map(gatewayOf);
-    stack.use(new BridgeMtu({ rtnetlink, gateways, before, mtu, log }));
   }
 }
