@@ -3,7 +3,7 @@ import type { Screen } from '#lab/report/screen.ts';
 import { table, type Column } from '#lab/report/table.ts';
 import { document } from './output.ts';
 import type { NodeOptions } from './options.ts';
-import { podsOf, type Pod } from './pods.ts';
+import { podsOf, type Pod } from '#daemon/inspect/pods.ts';
 
 /** As much of a container's id as people use. */
 const ID = 12;

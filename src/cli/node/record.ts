@@ -17,7 +17,7 @@ import { parseNetworkConfig, type NetworkConfig } from '#subnet/config.ts';
 import { annotationKeys } from '#subnet/kube/annotations.ts';
 import { readSnapshot } from '#subnet/remembered/snapshot-file.ts';
 import type { Snapshot } from '#subnet/remembered/snapshot.ts';
-import type { AgentStatus } from './agent-status.ts';
+import type { AgentStatus } from '#daemon/inspect/agent-status.ts';
 import type { NodeOptions } from './options.ts';
 
 /**

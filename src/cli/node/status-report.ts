@@ -1,7 +1,13 @@
 import { cureOf, describe } from '#base/errors.ts';
 import { capacity, reserved } from '#daemon/metrics/addresses.ts';
 import { Cidr } from '#net/cidr.ts';
-import type { AgentRepair, AgentRules, AgentStatus, LastPass, NodeLease } from './agent-status.ts';
+import type {
+  AgentRepair,
+  AgentRules,
+  AgentStatus,
+  LastPass,
+  NodeLease,
+} from '#daemon/inspect/agent-status.ts';
 import type { LiveChain } from '#traffic/live-chains.ts';
 import { claimsOf, type Difference } from './difference.ts';
 import { since } from './output.ts';

@@ -2,8 +2,8 @@ import { cureOf, describe, FlannelError } from '#base/errors.ts';
 import { tryReadText } from '#ffi/file-system.ts';
 import type { Overlay } from '#daemon/inspect/overlay.ts';
 import { parseOverlay } from '#daemon/inspect/overlay-parse.ts';
-import { parseStatus, type AgentStatus } from './agent-status.ts';
-import { askAgent, NoAgent } from './ask.ts';
+import { parseStatus, type AgentStatus } from '#daemon/inspect/agent-status.ts';
+import { askAgent, NoAgent } from '#daemon/inspect/ask.ts';
 import type { NodeOptions } from './options.ts';
 import { overlayFromRecord, statusFile } from './record.ts';
 

@@ -14,7 +14,7 @@ import { forwardDrops } from '#traffic/forward-drops.ts';
 import { readLiveChains, type LiveChain } from '#traffic/live-chains.ts';
 import type { NodeOptions } from '../node/options.ts';
 import { claimsOf } from '../node/difference.ts';
-import { podsOf, type Pod } from '../node/pods.ts';
+import { podsOf, type Pod } from '#daemon/inspect/pods.ts';
 import { overlayOfNode } from '../node/view.ts';
 import type { Surroundings } from './ends.ts';
 import { walkKernel, type WalkKernel } from './kernel.ts';

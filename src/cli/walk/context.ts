@@ -4,7 +4,7 @@ import type { Link } from '#rtnetlink/link.ts';
 import type { Route } from '#rtnetlink/route.ts';
 import type { RouteQuestion } from '#rtnetlink/route/request.ts';
 import type { LiveChain } from '#traffic/live-chains.ts';
-import type { Pod } from '../node/pods.ts';
+import type { Pod } from '#daemon/inspect/pods.ts';
 import { isBlocking, type NoRoute, type WalkKernel } from './kernel.ts';
 import { dies, type End, type Trail } from './trail.ts';
 

@@ -1,6 +1,6 @@
 import { NUD } from '#rtnetlink/constants.ts';
 import type { Link } from '#rtnetlink/link.ts';
-import type { Pod } from '../node/pods.ts';
+import type { Pod } from '#daemon/inspect/pods.ts';
 import { dead, isWay, podWith, shortId, type WalkContext } from './context.ts';
 import { isUsable } from './kernel.ts';
 import { dies, type End } from './trail.ts';

@@ -3,7 +3,7 @@ import { RTN } from '#rtnetlink/constants.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import type { Route } from '#rtnetlink/route.ts';
 import type { RouteQuestion } from '#rtnetlink/route/request.ts';
-import type { Pod } from '../node/pods.ts';
+import type { Pod } from '#daemon/inspect/pods.ts';
 import {
   dead,
   isWay,

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { cureOf } from '#base/errors.ts';
 import { Cidr } from '#net/cidr.ts';
 import { Ip } from '#net/ip.ts';
-import type { Pod } from '../node/pods.ts';
+import type { Pod } from '#daemon/inspect/pods.ts';
 import { findEnds, type Surroundings } from './ends.ts';
 
 const pod = (container: string, ...addresses: string[]) =>

@@ -4,7 +4,7 @@ import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES } from '#net/family.ts';
 import { Ip } from '#net/ip.ts';
 import { nearest } from '#subnet/nearest.ts';
-import type { Pod } from '../node/pods.ts';
+import type { Pod } from '#daemon/inspect/pods.ts';
 import type { Start } from './dry.ts';
 
 /** What names and addresses are looked up in. */

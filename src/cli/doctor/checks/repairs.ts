@@ -1,4 +1,4 @@
-import type { AgentRepair } from '../../node/agent-status.ts';
+import type { AgentRepair } from '#daemon/inspect/agent-status.ts';
 import { ok, warning, type Check } from '../finding.ts';
 
 /** Within this time, ms … */

@@ -1,6 +1,6 @@
 import type { Facts } from '../facts/facts.ts';
 import { error, ok, warning, type Check, type Finding } from '../finding.ts';
-import type { AgentStatus } from '../../node/agent-status.ts';
+import type { AgentStatus } from '#daemon/inspect/agent-status.ts';
 
 /** The agent writes after every full pass: each half minute, or, where a pass takes long, so many times its duration. ms. */
 const PERIOD = 30_000;

@@ -12,7 +12,7 @@ import { parseNetworkConfig, type NetworkConfig, type ParsedNetworkConfig } from
 import { parseSubnetEnv, type SubnetEnv } from '#subnet/env.ts';
 import type { NodeView } from '#subnet/kube/node.ts';
 import type { TrafficMode } from '#traffic/rules.ts';
-import { parseStatus, type AgentStatus } from '../../node/agent-status.ts';
+import { parseStatus, type AgentStatus } from '#daemon/inspect/agent-status.ts';
 import { differenceOf, type Difference } from '../../node/difference.ts';
 import { NotAsked } from '../finding.ts';
 import { findAgent, seenFrom, type AgentFacts } from './agent.ts';

@@ -9,7 +9,7 @@ import { txChecksum } from '#daemon/options.ts';
 import { Peers } from '#daemon/peers.ts';
 import { planOf } from '#host/reconcile.ts';
 import type { NodeView } from '#subnet/kube/node.ts';
-import { askAgent, NoAgent } from '../../node/ask.ts';
+import { askAgent, NoAgent } from '#daemon/inspect/ask.ts';
 import { NotAsked } from '../finding.ts';
 import type { Facts } from './facts.ts';
 

@@ -1,4 +1,4 @@
-import { Reader } from '#daemon/inspect/reader.ts';
+import { Reader } from './reader.ts';
 
 /** What the agent says of itself (docs/status.md), now or, in the file, when it wrote it. Times are those of the text. */
 export interface AgentStatus {
