@@ -17,7 +17,7 @@ import manifest from '../../package.json';
 import { referenceTables, withTables } from '../../scripts/reference/tables.ts';
 
 const root = join(import.meta.dir, '../..');
-const pages = ['.', 'docs', 'docs/adr'].flatMap((folder) =>
+const pages = ['.', 'docs', 'docs/adr', 'packaging/helm/flannel'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.md'))
     .map((name) => (folder === '.' ? name : `${folder}/${name}`)),

@@ -46,6 +46,25 @@ const BACKENDS = Object.fromEntries(
 );
 
 const image = (repository: string) => ({ values: { flannel: { image: { repository } } } });
+/** The selector of the original's newest chart; and labels of somebody who would change it. */
+const CHART_SELECTOR = {
+  app: 'flannel',
+  tier: 'node',
+  'app.kubernetes.io/name': 'flannel',
+  'app.kubernetes.io/instance': 'net',
+};
+const LABELLED = {
+  "after the original's newest chart": {
+    lookup: {
+      ...theOnly(manifest, 'DaemonSet'),
+      spec: { selector: { matchLabels: CHART_SELECTOR } },
+    },
+    values: {
+      flannel: { podLabels: { tier: 'mine', more: 'yes' }, podAnnotations: { 'checksum/config': 'x' } },
+    },
+  },
+};
+
 /** Refused by the templates, with words that say what to do. */
 const FAILURES: Record<string, ChartInput & { readonly says: string }> = {
   netpol: {
@@ -60,7 +79,7 @@ const FAILURES: Record<string, ChartInput & { readonly says: string }> = {
   },
 };
 
-const rendered = renderChart<string>({ ...INPUTS, ...BACKENDS, ...FAILURES });
+const rendered = renderChart<string>({ ...INPUTS, ...LABELLED, ...BACKENDS, ...FAILURES });
 
 function objectsFor(name: string): KubeObject[] {
   const found = rendered[name];
@@ -186,6 +205,36 @@ test('a DaemonSet that is there keeps its selector; else it is that of the origi
   expect(selectorOf('default')).toEqual({ app: 'flannel' });
 });
 
+test('labels and annotations of an object go before those of a group, these before those of everything', () => {
+  const objects = objectsFor('original-values');
+  const stages = objects.map(({ kind, metadata }) => [
+    kind,
+    metadata.labels?.['stage'],
+    metadata.annotations?.['owner'],
+    metadata.labels?.['team'],
+  ]);
+  expect(stages.toSorted()).toEqual([
+    ['ClusterRole', 'role', 'role@example.com', 'net'],
+    ['ClusterRoleBinding', 'binding', 'binding@example.com', 'net'],
+    ['ConfigMap', 'config', 'config@example.com', 'net'],
+    ['DaemonSet', 'daemonset', 'nodes@example.com', 'net'],
+    ['ServiceAccount', 'account', 'account@example.com', 'net'],
+  ]);
+  expect(theOnly(objects, 'ClusterRole').metadata.labels?.['part']).toBe('rbac');
+  const { metadata } = daemonSetSpec(theOnly(objects, 'DaemonSet')).template;
+  expect(metadata.labels).toMatchObject({ stage: 'pod', team: 'net' });
+  expect(metadata.annotations).toMatchObject({ owner: 'net@example.com', 'prometheus.io/scrape': 'true' });
+});
+
+test('no value takes a pod away from the selector, or the sum of the configuration from it', () => {
+  const { selector, template } = daemonSetSpec(
+    theOnly(objectsFor("after the original's newest chart"), 'DaemonSet'),
+  );
+  expect(selector.matchLabels).toEqual(CHART_SELECTOR);
+  expect(template.metadata.labels).toMatchObject({ ...CHART_SELECTOR, more: 'yes' });
+  expect(template.metadata.annotations?.['checksum/config']).toMatch(/^[0-9a-f]{64}$/);
+});
+
 test('another configuration restarts the agents', () => {
   const sumOf = (name: string) =>
     daemonSetSpec(theOnly(objectsFor(name), 'DaemonSet')).template.metadata.annotations?.['checksum/config'];
@@ -242,6 +291,15 @@ describe('the schema', () => {
       values: { flannel: { backendOptions: { Type: 'udp' } } },
       at: 'flannel.backendOptions.Type',
     },
+    'a label with a blank': {
+      values: { flannel: { podLabels: { a: 'b c' } } },
+      at: 'flannel.podLabels.a',
+    },
+    'an annotation that is no text': {
+      values: { global: { commonAnnotations: { a: 1 } } },
+      at: 'global.commonAnnotations.a',
+    },
+    'a typing error below rbac': { values: { flannel: { rbac: { role: {} } } }, at: 'flannel.rbac' },
     'a quantity that is none': {
       values: { flannel: { resources: { limits: { memory: 'much' } } } },
       at: 'flannel.resources.limits.memory',
@@ -258,6 +316,27 @@ describe('the schema', () => {
   test.each(Object.entries(bad))('refuses %s', (name, { at }) => {
     expect(errors[name]).toEqual([expect.stringMatching(new RegExp(`^${at.replaceAll('.', '\\.')}: `))]);
   });
+});
+
+test('the README of the chart names every value, and no other', () => {
+  const names = (value: unknown, path: string): string[] =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.entries(value).flatMap(([key, below]) => [`${path}${key}`, ...names(below, `${path}${key}.`)])
+      : [];
+  const values = Bun.YAML.parse(readFileSync(sourcePath('packaging/helm/flannel/values.yaml'), 'utf8'));
+  const known = new Set(names(values, ''));
+  const rows = readFileSync(sourcePath('packaging/helm/flannel/README.md'), 'utf8').matchAll(
+    /^\| (`[^|]+) \|/gm,
+  );
+  const named = [...rows].flatMap(([, cell = '']) => {
+    const [first = '', ...more] = [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
+    // `.b` beside `a.x` is `a.b`.
+    return [first, ...more.map((name) => (name.startsWith('.') ? first.replace(/\.[^.]+$/, name) : name))];
+  });
+  expect(named.filter((name) => !known.has(name))).toEqual([]);
+  const covered = (name: string) => named.some((one) => name === one || name.startsWith(`${one}.`));
+  const folder = (name: string) => [...known].some((one) => one.startsWith(`${name}.`));
+  expect([...known].filter((name) => !covered(name) && !folder(name))).toEqual([]);
 });
 
 test('the chart is of this version', () => {
