@@ -10,7 +10,10 @@ import { ManualClock } from './manual-clock.ts';
 import { PeerCommands } from './peer-commands.ts';
 
 const folders: string[] = [];
+const open: Disposable[] = [];
 afterEach(() => {
+  // What is written late would make the folder anew.
+  for (const applied of open.splice(0)) applied[Symbol.dispose]();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 
@@ -33,6 +36,7 @@ function world(path = file()) {
   const { log, lines } = recordedLog();
   const clock = new ManualClock();
   const applied = new AppliedFacts(path, log);
+  open.push(applied);
   const stop = new AbortController();
   const ran: string[] = [];
   const state = { fail: (_line: string): boolean => false, most: 0, running: 0 };

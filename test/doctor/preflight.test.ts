@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'bun:test';
+import { afterAll, beforeEach, expect, test } from 'bun:test';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { describeInNetns, must, run } from '../support/netns.ts';
 
 const NET_CONF = '{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}';
 const folder = mkdtempSync(join(tmpdir(), 'doctor-test-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A host with everything that Flannel needs, before its first start. */
 function freshHost(): string[] {

@@ -5,6 +5,7 @@ import { cleanupMain } from '#cli/cleanup/main.ts';
 import { installMain } from '#cli/install/main.ts';
 import { FLANNEL_CONFLIST } from '#lab/cni/conflist.ts';
 import { AgentWorld, N2 } from '../support/agent-world.ts';
+import { eventually } from '../support/eventually.ts';
 import { golden } from '../support/golden.ts';
 import { describeInNetns, must } from '../support/netns.ts';
 
@@ -62,10 +63,11 @@ describeInNetns(import.meta.path, 'flannelctl cleanup', () => {
       expect(must(['ip', 'route'])).toContain('10.244.2.0/24 via 192.168.50.12 dev eth0');
       expect(must(['ip', 'route'])).toContain('blackhole 10.244.1.0/24');
       await agent.stop('SIGTERM');
-      const running = Bun.spawn(['sleep', '60'], { argv0: '/opt/bin/flanneld' });
+      await using running = Bun.spawn(['sleep', '60'], { argv0: '/opt/bin/flanneld', stderr: 'ignore' });
+      // Its parent goes on a moment before the kernel knows its new command line.
+      const commandLine = () => readFileSync(`/proc/${running.pid}/cmdline`, 'utf8');
+      await eventually(() => expect(commandLine()).toStartWith('/opt/bin/flanneld'));
       expect(await cleanup().catch(String)).toContain(`flanneld runs (process ${running.pid})`);
-      running.kill();
-      await running.exited;
     }
     must(['ip', 'link', 'add', 'cni0', 'type', 'bridge']);
     must(['ip', 'link', 'add', 'pod', 'type', 'veth', 'peer', 'name', 'podpeer']);
