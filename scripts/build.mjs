@@ -14,7 +14,7 @@ export function upToDate(arch = HOST_ARCH) {
     const built = statSync(`${folder}/flannel`);
     if (NAMES.some((name) => statSync(`${folder}/${name}`).ino !== built.ino)) return false;
     const sources = readdirSync(`${root}src`, { recursive: true })
-      .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+      .filter((file) => /\.(ts|html|css)$/.test(file) && !file.endsWith('.test.ts'))
       .map((file) => `${root}src/${file}`);
     const others = ['package.json', 'package-lock.json', 'scripts/build.mjs', 'scripts/target.mjs'].map(
       (file) => root + file,
