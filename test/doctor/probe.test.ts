@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { sendDatagrams } from '#cli/doctor/probe/datagram.ts';
-import { sendEchoes, type EchoOutcome } from '#cli/doctor/probe/echo.ts';
+import { sendEchoes, type EchoOutcome } from '#daemon/probe/echo.ts';
 import { Ip } from '#net/ip.ts';
 import { describeInNetns, must, NamedNetns } from '../support/netns.ts';
 

@@ -5,7 +5,7 @@ import { testLink, testPeer } from '#host/fixtures.ts';
 import { MemoryDirectRoutes } from '#host/direct-routes.ts';
 import { planOf, Reconciler } from '#host/reconcile.ts';
 import { silentLogger } from '#base/log.ts';
-import { claimsOf, compareObjects } from './difference.ts';
+import { claimsOf, compareObjects } from '#daemon/inspect/difference.ts';
 import { peerRows } from './peers.ts';
 
 function overlay(peers: Record<string, OverlayPeer>, refused: readonly string[] = []): Overlay {

@@ -4,7 +4,7 @@ import { describeEntry, entryKey, type Entry } from '#host/plan.ts';
 import type { Screen } from '#lab/report/screen.ts';
 import { table, type Column } from '#lab/report/table.ts';
 import { escapeControl } from '#base/log.ts';
-import { claimsOf, differenceOf, type Difference } from './difference.ts';
+import { claimsOf, differenceOf, type Difference } from '#daemon/inspect/difference.ts';
 import { document } from './output.ts';
 import type { NodeOptions } from './options.ts';
 import { overlayOfNode } from './view.ts';

@@ -4,7 +4,7 @@ import { describeEntry, type VxlanLink } from '#host/plan.ts';
 import type { Screen } from '#lab/report/screen.ts';
 import { table } from '#lab/report/table.ts';
 import { ruleLines } from '#traffic/rule-lines.ts';
-import { claimsOf, differenceOf, type Difference } from './difference.ts';
+import { claimsOf, differenceOf, type Difference } from '#daemon/inspect/difference.ts';
 import type { NodeOptions } from './options.ts';
 import { count, document } from './output.ts';
 import { noAgentLine, sourceOf } from './peers.ts';

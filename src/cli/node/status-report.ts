@@ -9,7 +9,7 @@ import type {
   NodeLease,
 } from '#daemon/inspect/agent-status.ts';
 import type { LiveChain } from '#traffic/live-chains.ts';
-import { claimsOf, type Difference } from './difference.ts';
+import { claimsOf, type Difference } from '#daemon/inspect/difference.ts';
 import { since } from './output.ts';
 import { peerRows, sourceOf } from './peers.ts';
 import type { NodeView } from './view.ts';

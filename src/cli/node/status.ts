@@ -4,7 +4,7 @@ import { Rtnetlink } from '#rtnetlink/client.ts';
 import { NUD, RT_TABLE } from '#rtnetlink/constants.ts';
 import { programRunner } from '#traffic/exec.ts';
 import { readLiveChains, type LiveChain } from '#traffic/live-chains.ts';
-import { differenceOf } from './difference.ts';
+import { differenceOf } from '#daemon/inspect/difference.ts';
 import type { NodeOptions } from './options.ts';
 import { document } from './output.ts';
 import { reportOf, type DeviceCount, type StatusReport } from './status-report.ts';

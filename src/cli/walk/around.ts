@@ -13,7 +13,7 @@ import { programRunner } from '#traffic/exec.ts';
 import { forwardDrops } from '#traffic/forward-drops.ts';
 import { readLiveChains, type LiveChain } from '#traffic/live-chains.ts';
 import type { NodeOptions } from '../node/options.ts';
-import { claimsOf } from '../node/difference.ts';
+import { claimsOf } from '#daemon/inspect/difference.ts';
 import { podsOf, type Pod } from '#daemon/inspect/pods.ts';
 import { overlayOfNode } from '../node/view.ts';
 import type { Surroundings } from './ends.ts';

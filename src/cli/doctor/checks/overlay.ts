@@ -1,7 +1,7 @@
 import type { Facts } from '../facts/facts.ts';
 import { peersToProbe, type PeerSide } from '../facts/peer-sides.ts';
 import { error, few, ok, warning, type Check, type Finding } from '../finding.ts';
-import { sendEchoes, type Echo, type EchoOutcome } from '../probe/echo.ts';
+import { sendEchoes, type Echo, type EchoOutcome } from '#daemon/probe/echo.ts';
 
 /** IP packet of a probe that fits everywhere, bytes. */
 const SHORT = 84;

@@ -2,7 +2,7 @@ import { OVERHEAD } from '#backend/vxlan.ts';
 import type { Facts } from '../facts/facts.ts';
 import { peersToProbe, type PeerSide } from '../facts/peer-sides.ts';
 import { error, few, NotAsked, ok, type Check, type Finding } from '../finding.ts';
-import { sendEchoes, type EchoOutcome } from '../probe/echo.ts';
+import { sendEchoes, type EchoOutcome } from '#daemon/probe/echo.ts';
 
 /** Lengths of IP packets that links are known for, bytes: Ethernet, PPPoE, tunnels, GCE, WireGuard, the least of IPv6. */
 const LADDER = [1500, 1492, 1480, 1476, 1460, 1450, 1420, 1400, 1350, 1280];

@@ -13,7 +13,7 @@ import { parseSubnetEnv, type SubnetEnv } from '#subnet/env.ts';
 import type { NodeView } from '#subnet/kube/node.ts';
 import type { TrafficMode } from '#traffic/rules.ts';
 import { parseStatus, type AgentStatus } from '#daemon/inspect/agent-status.ts';
-import { differenceOf, type Difference } from '../../node/difference.ts';
+import { differenceOf, type Difference } from '#daemon/inspect/difference.ts';
 import { NotAsked } from '../finding.ts';
 import { findAgent, seenFrom, type AgentFacts } from './agent.ts';
 import { cniFiles, type CniFile } from './cni-files.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, FlannelError, isNotFound } from '#base/errors.ts';
 import { silentLogger } from '#base/log.ts';
-import type { Overlay } from '#daemon/inspect/overlay.ts';
+import type { Overlay } from './overlay.ts';
 import { Claims } from '#host/claims.ts';
 import { FileDirectRoutes, MemoryDirectRoutes } from '#host/direct-routes.ts';
 import type { KernelOp, KernelPort } from '#host/kernel.ts';
