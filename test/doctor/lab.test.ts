@@ -121,6 +121,18 @@ const FAULTS: readonly Fault[] = [
     names: ['datagrams to n2 arrive with a wrong checksum', '--vxlan-tx-checksum=off'],
   },
   {
+    title: 'checksums are wrong, and the other node has said of many ports just now that they are closed',
+    plant: [
+      ['n2', 'iptables', '-I', 'INPUT', '-i', 'flannel.1', '-p', 'udp', '--dport', '33434', '-j', 'DROP'],
+      ['n1', 'bash', '-c', 'for port in {33500..33520}; do echo x > /dev/udp/10.244.2.0/$port; done'],
+    ],
+    mend: [
+      ['n2', 'iptables', '-D', 'INPUT', '-i', 'flannel.1', '-p', 'udp', '--dport', '33434', '-j', 'DROP'],
+    ],
+    found: ['error checksum'],
+    names: ['datagrams to n2 arrive with a wrong checksum'],
+  },
+  {
     title: 'a firewall that drops all UDP to closed ports is no wrong checksum',
     plant: [['n2', 'iptables', '-I', 'INPUT', '-i', 'flannel.1', '-p', 'udp', '-j', 'DROP']],
     mend: [['n2', 'iptables', '-D', 'INPUT', '-i', 'flannel.1', '-p', 'udp', '-j', 'DROP']],
