@@ -26,16 +26,24 @@ export class Checker {
     this.#cluster = cluster;
   }
 
-  /** Takes the rules of the first node as those that all nodes have from now on; waits for them until `deadline`. */
+  /**
+   * Takes the rules of the first node as those that all nodes have from now on; waits until `deadline` for an agent that
+   * says that it is ready: before, rules of one table or family may be there and those of the next one not yet.
+   */
   async learnRules(deadline: number): Promise<void> {
     const [first] = this.#cluster.nodes;
     if (first === undefined) return;
+    let reason: string | undefined;
     do {
-      this.#rules = await ruleLines(this.#cluster, first);
-      if (this.#rules.some((rule) => /masquerade/i.test(rule))) return;
+      reason = await notReady(first.address('ipv4'));
+      if (reason === undefined) break;
       await systemClock.sleep(POLL);
     } while (performance.now() < deadline);
-    throw new FlannelError('bug', `${first.name} has no rule that masquerades`);
+    if (reason !== undefined)
+      throw new FlannelError('bug', `flanneld of ${first.name} is not ready: ${reason}`);
+    this.#rules = await ruleLines(this.#cluster, first);
+    if (!this.#rules.some((rule) => /masquerade/i.test(rule)))
+      throw new FlannelError('bug', `${first.name} has no rule that masquerades`);
   }
 
   /** How often everything was compared. */

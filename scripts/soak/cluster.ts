@@ -12,6 +12,7 @@ import { Rtnetlink } from '#rtnetlink/client.ts';
 import { RT_TABLE } from '#rtnetlink/constants.ts';
 import { POD_NETWORKS, ROUTER, soakNodePlan, WORLD, WORLD_NETWORK_6, WORLD_ROUTER_6 } from './addresses.ts';
 import { Agent } from './agent.ts';
+import { duplicateDetectionOver } from './duplicate-detection.ts';
 import { SoakNode } from './node.ts';
 import type { SoakOptions } from './options.ts';
 import { addPod, type SoakPod } from './pods.ts';
@@ -69,6 +70,8 @@ export class Cluster implements Disposable {
       this.nodes.push(new SoakNode({ index: at + 1, plan, pid, families: this.families, env }));
     }
     await Promise.all(this.nodes.map((node) => this.#prepare(node)));
+    // What is lost from now on is to be the overlay's fault, not that of a router which may not yet ask for its neighbours.
+    if (this.families.includes('ipv6')) await duplicateDetectionOver([process.pid, world, ...pids]);
   }
 
   /** Creates the Node as a kubelet and the controller manager do. */
