@@ -49,6 +49,8 @@ export const TEST_PACKAGES = [
     program: '/usr/share/fonts/truetype/nanum/NanumGothic.ttf',
     why: 'the Korean letters of its pictures',
   },
+  { name: 'lintian', program: 'lintian', why: 'judges the Debian package' },
+  { name: 'man-db', program: 'man', why: 'reads the manual pages' },
   { name: 'openssl', program: 'openssl', why: 'makes certificates for the TLS tests' },
   { name: 'gcc', program: 'gcc', why: 'compares kernel constants with the C headers' },
   { name: 'linux-libc-dev', program: '/usr/include/linux/rtnetlink.h', why: 'those headers' },

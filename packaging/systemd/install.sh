@@ -13,6 +13,7 @@ root=${DESTDIR:-}
 from=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 bin=/usr/local/bin
 share=/usr/local/share/flannel
+man=/usr/local/share/man/man8
 unit=/etc/systemd/system/flanneld.service
 
 # Whole files only, and only when they differ: a reader never sees half of one, a running program keeps its own.
@@ -46,6 +47,7 @@ put 0644 "$from/systemd/flanneld.service" "$unit"
 put 0644 "$from/systemd/docker.service.d/flannel.conf" "$share/docker.service.d/flannel.conf"
 put 0644 "$from/examples/net-conf.json" "$share/examples/net-conf.json"
 put 0644 "$from/examples/10-flannel.conflist" "$share/examples/10-flannel.conflist"
+for page in flanneld.8 flannelctl.8; do put 0644 "$from/man/$page" "$man/$page"; done
 put 0755 "$from/uninstall.sh" "$share/uninstall.sh"
 # It may hold a password, and it is the operator's: never replaced.
 if [ -e "$root/etc/default/flanneld" ]; then

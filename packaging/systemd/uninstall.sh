@@ -44,7 +44,8 @@ drop "$share/docker.service.d/flannel.conf"
 drop "$share/examples/net-conf.json"
 drop "$share/examples/10-flannel.conflist"
 drop "$share/uninstall.sh"
-for folder in "$share/docker.service.d" "$share/examples" "$share"; do
+for page in flanneld.8 flannelctl.8; do drop "/usr/local/share/man/man8/$page"; done
+for folder in "$share/docker.service.d" "$share/examples" "$share" /usr/local/share/man/man8; do
 	rmdir "$root$folder" 2>/dev/null || true
 done
 if [ "$live" = yes ]; then systemctl daemon-reload; fi

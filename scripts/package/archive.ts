@@ -2,6 +2,7 @@ import { FLANNEL_CONFLIST } from '#lab/cni/conflist.ts';
 import { FileTree } from '../image/file-tree.ts';
 import { sha256 } from '../image/run.ts';
 import { tarArchive } from '../image/tar.ts';
+import { manualPages } from './manual.ts';
 import { examples, sourceText, type Contents } from './contents.ts';
 
 /** The archive for machines with systemd and another package manager than dpkg, or none: installer, unit, executable. */
@@ -19,6 +20,7 @@ export function systemdArchive({ version, architecture, time, executable }: Cont
   for (const path of ['flanneld.service', 'flanneld.default', 'docker.service.d/flannel.conf'])
     text(`systemd/${path}`, sourceText(`packaging/systemd/${path}`));
   for (const [name, content] of examples(FLANNEL_CONFLIST)) text(`examples/${name}`, content);
+  for (const [name, source] of manualPages({ version, time })) text(`man/${name}`, source);
   for (const name of ['LICENSE', 'CHANGELOG.md']) text(name, sourceText(name));
   const sums = [...files].map(([path, { bytes }]) => `${sha256(bytes)}  ${path}\n`);
   text('SHA256SUMS', sums.sort().join(''));

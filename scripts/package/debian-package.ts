@@ -3,6 +3,7 @@ import { FileTree } from '../image/file-tree.ts';
 import { type Entry, tarArchive } from '../image/tar.ts';
 import { arArchive } from './ar.ts';
 import { compressed } from './archive.ts';
+import { manualPages } from './manual.ts';
 import { examples, PLUGINS, sourceText, type Contents } from './contents.ts';
 
 /** Nobody's address (RFC 2606): there is no public one. */
@@ -54,6 +55,10 @@ function packageFiles({ version, time, executable }: Contents): Entry[] {
   );
   for (const name of ['copyright', 'README.Debian'])
     text(`${DOC}/${name}`, sourceText(`packaging/deb/${name}`));
+  for (const [name, source] of manualPages({ version, time }))
+    tree.file('all', `usr/share/man/man8/${name}.gz`, {
+      bytes: compressed(new TextEncoder().encode(source), 12),
+    });
   text('usr/share/lintian/overrides/flannel', sourceText('packaging/deb/lintian-overrides'));
   const zipped = (path: string, content: string) =>
     tree.file('all', path, { bytes: compressed(new TextEncoder().encode(content), 12) });

@@ -6,7 +6,7 @@ import { fileRemovals, runningAgent } from './files.ts';
 import { kernelRemovals, podsOn, ruleRemovals } from './kernel.ts';
 import { carryOut, type Removal } from './remove.ts';
 
-const HELP = `usage: flannelctl cleanup [flags]
+export const CLEANUP_HELP = `usage: flannelctl cleanup [flags]
 
 Removes what Flannel made on this node, and nothing else: its devices, routes and rules, the bridge, its files in /run, /etc/cni/net.d and
 /var/lib/cni, and the plugins that install-cni put in place. Other programs' links, rules, routes, conflists and plugins stay.
@@ -34,7 +34,7 @@ const WORDS = {
 export async function cleanupMain(args: readonly string[], say: (line: string) => void): Promise<number> {
   const words = parseArguments('cleanup', args, WORDS);
   if (words === 'help') {
-    say(HELP.trimEnd());
+    say(CLEANUP_HELP.trimEnd());
     return 0;
   }
   if (process.getuid?.() !== 0) throw new FlannelError('operator', 'cleanup needs root');

@@ -4,7 +4,7 @@ import { ConfigError, FlannelError, hasErrno } from '#base/errors.ts';
 import { readSubnetEnv, type SubnetEnv } from '#subnet/env.ts';
 import { dockerOptions } from './options.ts';
 
-const HELP = `usage: flannelctl docker-opts [-f file] [-d file] [-i] [-c] [-m] [-k name]
+export const DOCKER_HELP = `usage: flannelctl docker-opts [-f file] [-d file] [-i] [-c] [-m] [-k name]
 
 Writes the options that put Docker's bridge into this node's subnet, as mk-docker-opts.sh does.
 
@@ -84,7 +84,7 @@ export function dockerOptsMain(
     return 64;
   }
   if (parsed.help) {
-    writeSync(1, HELP);
+    writeSync(1, DOCKER_HELP);
     return 0;
   }
   const text = dockerOptions({ ...parsed, env: readEnv(parsed.subnetFile), environment });

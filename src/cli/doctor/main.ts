@@ -13,7 +13,7 @@ import type { Check, Severity } from './finding.ts';
 import { Progress } from './progress.ts';
 import { reportJson, reportText } from './report.ts';
 
-const HELP = `usage: flannelctl doctor [flags]
+export const DOCTOR_HELP = `usage: flannelctl doctor [flags]
 
 Looks for what is wrong with this node's network and says of each thing what it is, why it matters and the command that mends it. Before
 the first start of the agent it says what would keep it from working. Reads and sends probes to other nodes; changes nothing. Needs root.
@@ -59,7 +59,7 @@ export async function doctorMain(args: readonly string[]): Promise<number> {
 async function doctor(args: readonly string[]): Promise<number> {
   const given = parseArguments('doctor', args, WORDS);
   if (given === 'help') {
-    writeStandardOutput(HELP);
+    writeStandardOutput(DOCTOR_HELP);
     return 0;
   }
   const checks = chosen(given.only);

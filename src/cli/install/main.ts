@@ -17,7 +17,7 @@ import { digestReader, placePrograms, placeText, readText, writable } from './pl
 export const RECORD = '.flannel-installed.json';
 export const CONFLIST = '10-flannel.conflist';
 
-const HELP = `usage: flannelctl install-cni [flags]
+export const INSTALL_HELP = `usage: flannelctl install-cni [flags]
 
 Puts the CNI plugins and the conflist on this host, as an init container does. Files are replaced whole, and only when they differ; the
 conflist comes last, because a runtime takes the network for installed when it sees it.
@@ -54,7 +54,7 @@ export interface InstallTo {
 export async function installMain(args: readonly string[], { source, say }: InstallTo): Promise<number> {
   const words = parseArguments('install-cni', args, WORDS);
   if (words === 'help') {
-    say(HELP.trimEnd());
+    say(INSTALL_HELP.trimEnd());
     return 0;
   }
   const conflist = words['plugins-only'] ? undefined : readConflist(words['conf-file']);

@@ -26,12 +26,17 @@ const COMMANDS: Readonly<Record<NodeCommand, (options: NodeOptions, screen: Scre
   diff: async (options, screen) => (await import('./plan.ts')).diff(options, screen),
 };
 
+/** What `--help` says of a command. */
+export function nodeHelp(command: NodeCommand): string {
+  const head = `usage: flannelctl ${command} [flags]\n\n${ABOUT[command]}`;
+  return `${head}${command === 'status' ? '\n' : '\n\n'}${NODE_HELP}`;
+}
+
 /** `flannelctl status|peers|pods|plan|diff`. Returns the exit code. */
 export async function nodeMain(command: NodeCommand, args: readonly string[]): Promise<number> {
   const parsed = parseNode(command, args, command === 'status' ? { watch: false } : {});
   if (parsed === 'help') {
-    const head = `usage: flannelctl ${command} [flags]\n\n${ABOUT[command]}`;
-    writeStandardOutput(`${head}${command === 'status' ? '\n' : '\n\n'}${NODE_HELP}`);
+    writeStandardOutput(nodeHelp(command));
     return 0;
   }
   const { node, given } = parsed;

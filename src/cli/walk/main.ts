@@ -14,7 +14,8 @@ import { Trail, type End, type Walked } from './trail.ts';
 
 const WORDS = { size: '84', capture: false, port: '9' } as const;
 
-const HELP = `usage: flannelctl walk <from> <to> [flags]
+/** Of `flannelctl walk`, without what it shares with the others: `NODE_HELP`. */
+export const WALK_HELP = `usage: flannelctl walk <from> <to> [flags]
 
 Where a packet would go, step by step, and where it would end: the pod's route, the bridge, this node's route, the rules that it
 meets, the overlay's neighbour and forwarding entry, the wire. Nothing is sent and nothing is written. Each end is an address,
@@ -32,7 +33,7 @@ export async function walkMain(args: readonly string[]): Promise<number> {
   const { positionals, rest } = splitPositionals(args, words);
   const parsed = parseNode('walk', rest, WORDS);
   if (parsed === 'help') {
-    writeStandardOutput(`${HELP}${NODE_HELP}`);
+    writeStandardOutput(`${WALK_HELP}${NODE_HELP}`);
     return 0;
   }
   const [from, to, ...more] = positionals;
