@@ -21,11 +21,11 @@ function codeOf(done, name) {
   return done.status ?? { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[done.signal] ?? 1;
 }
 
+/** The command as the lab reads it: the first word, or none. */
+const commandOf = (args) => (args[0]?.startsWith('-') ? undefined : args[0]);
+
 /** A command that starts a lab, rather than joining one. */
-const starts = (args) => {
-  const command = args.find((arg) => !arg.startsWith('-'));
-  return args.length === 0 || args[0].startsWith('-') || ['run', 'up', 'migrate'].includes(command);
-};
+const starts = (args) => ['run', 'up', 'migrate', undefined].includes(commandOf(args));
 
 function labName(args) {
   const end = args.indexOf('--');
@@ -69,15 +69,9 @@ function runWithoutRoot(args) {
   const alive = pid !== undefined && existsSync(`/proc/${pid}/ns/user`);
   if (alive) {
     // Its user namespace gives the right to enter all that it has made.
-    const enter = [
-      'nsenter',
-      `--target=${pid}`,
-      '--user',
-      '--mount',
-      '--net',
-      '--preserve-credentials',
-      '--',
-    ];
+    // The page is listened for where the browser is; its process enters the lab's network by itself.
+    const net = commandOf(args) === 'page' ? [] : ['--net'];
+    const enter = ['nsenter', `--target=${pid}`, '--user', '--mount', ...net, '--preserve-credentials', '--'];
     return run([...enter, flannelctl, 'lab', ...args]);
   }
   if (!starts(args)) return run([flannelctl, 'lab', ...args]);

@@ -45,6 +45,8 @@ async function runCommand(command: LabCommand, screen: Screen): Promise<number> 
       return (await import('./verify/main.ts')).verify(command.name, screen);
     case 'walk':
       return (await import('./walk/main.ts')).walk(command.name, endsOf(command), screen);
+    case 'page':
+      return (await import('./page/main.ts')).page(command.name, command.address, screen);
     case 'break':
       return (await import('./break/main.ts')).breakAndWait(command, screen);
     case 'migrate':

@@ -18,6 +18,8 @@ usage: flannelctl lab [command] [flags]          (npm run lab -- [command] [flag
   verify                  checks the Kubernetes network model with real packets
   walk [<pod> <pod|node|world>]
                           follows one packet and explains every hop; without ends one of each kind
+  page                    serves a page with all nodes, on which a packet can be sent and followed, until Ctrl-C
+      --addr <ip:port>      default 127.0.0.1:8475
   break <fault> [--node <name>]
                           breaks something and shows how long until all is well again
                           faults: ${FAULTS.join(', ')}

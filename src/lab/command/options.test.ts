@@ -30,6 +30,17 @@ describe('parseLabArguments', () => {
     });
   });
 
+  test('page takes an address', () => {
+    const [plain, other] = [
+      parseLabArguments(['page']),
+      parseLabArguments(['page', '--addr', '[::1]:0', '--name=b']),
+    ];
+    expect(plain).toMatchObject({ command: 'page', name: 'lab', address: { port: 8475 } });
+    expect(other).toMatchObject({ command: 'page', name: 'b', address: { port: 0 } });
+    expect(failure('page', '--addr', 'example.org:1').message).toContain('--addr');
+    expect(failure('page', 'n1').message).toContain('n1');
+  });
+
   test('migrate takes what makes sense between nodes', () => {
     expect(parseLabArguments(['migrate', '--nodes=2', '--backend=host-gw', '--nftables'])).toEqual({
       command: 'migrate',

@@ -1,4 +1,5 @@
 import { ConfigError } from '#base/errors.ts';
+import { parsePageAddress, type PageAddress } from '#page/server/listen.ts';
 import { nearest } from '#subnet/nearest.ts';
 
 /** Backends that carry packets between the lab's nodes; `vxlan-direct` is vxlan with DirectRouting. */
@@ -35,6 +36,7 @@ export type LabCommand =
   | { readonly command: 'help'; readonly topic: string | undefined }
   | { readonly command: 'run' | 'up' | 'migrate'; readonly options: UpOptions }
   | { readonly command: 'status' | 'verify' | 'down'; readonly name: string }
+  | { readonly command: 'page'; readonly name: string; readonly address: PageAddress }
   | { readonly command: 'walk'; readonly name: string; readonly from?: string; readonly to?: string }
   | {
       readonly command: 'exec';
@@ -51,6 +53,7 @@ export const COMMANDS = [
   'exec',
   'verify',
   'walk',
+  'page',
   'break',
   'migrate',
   'down',
@@ -67,11 +70,15 @@ const FLAGS: Readonly<Record<CommandName, readonly string[]>> = {
   exec: ['name'],
   verify: ['name'],
   walk: ['name'],
+  page: ['name', 'addr'],
   break: ['name', 'node'],
   migrate: ['name', 'nodes', 'backend', 'nftables', 'iptables'],
   down: ['name'],
   help: [],
 };
+
+/** Of `page`: a port of its own, so that a page that is still open finds the next one. */
+const PAGE_ADDRESS = '127.0.0.1:8475';
 
 /** Node and pod counts: beyond these the lab's address plan or a laptop's memory ends. */
 const MAX_NODES = 50;
@@ -99,6 +106,9 @@ export function parseLabArguments(args: readonly string[]): LabCommand {
     case 'down':
       expectNoWords(command, words);
       return { command, name };
+    case 'page':
+      expectNoWords(command, words);
+      return { command, name, address: parsePageAddress(flags.get('addr') ?? PAGE_ADDRESS, '--addr') };
     case 'walk':
       return { command, name, ...walkEnds(words) };
     case 'exec': {

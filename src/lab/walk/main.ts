@@ -1,18 +1,13 @@
-import { FlannelError } from '#base/errors.ts';
 import type { LabBackend } from '../command/options.ts';
 import { runningLab } from '../command/running.ts';
-import { findPlace, placesOf, type Place } from '../process/places.ts';
+import { placesOf, type Place } from '../process/places.ts';
 import { labEnvironment } from '../process/run.ts';
 import type { Screen } from '../report/screen.ts';
 import { labPaths } from '../state/paths.ts';
 import type { LabState } from '../state/state.ts';
-import { record, type Recording } from './record.ts';
+import { missingPart, placesOfWalk, type Ends } from './ends.ts';
+import { record } from './record.ts';
 import { story } from './story.ts';
-
-export interface Ends {
-  readonly from: string;
-  readonly to: string;
-}
 
 /** `lab walk`: one packet's story, or one of each kind; 0 only when every packet came there and back. */
 export async function walk(name: string, ends: Ends | undefined, screen: Screen): Promise<number> {
@@ -21,17 +16,14 @@ export async function walk(name: string, ends: Ends | undefined, screen: Screen)
   const walks = ends === undefined ? typicalWalks(state) : [ends];
   let complete = true;
   for (const [at, { from, to }] of walks.entries()) {
-    const [start, end] = [findPlace(state, from), findPlace(state, to)];
-    if (start.kind !== 'pod')
-      throw new FlannelError('operator', `${from} is not a pod: a walk begins in a pod`, {
-        cure: `Pods: ${state.pods.map((pod) => pod.name).join(', ')}`,
-      });
-    if (start.name === end.name) throw new FlannelError('operator', 'a walk needs two different ends');
+    const places = placesOfWalk(state, { from, to });
     if (at > 0) screen.line();
-    screen.line(screen.paint('bold', `${from} → ${to}: ${kindOfWay(start, end, state.options.backend)}`));
-    const recording = await record(state, { from: start, to: end, env });
+    screen.line(
+      screen.paint('bold', `${from} → ${to}: ${kindOfWay(places.from, places.to, state.options.backend)}`),
+    );
+    const recording = await record(state, { ...places, env });
     screen.lines(story(recording.journey, screen));
-    const missing = missingPart(recording, { from: start, to: end });
+    const missing = missingPart(recording, { from, to });
     complete &&= missing === undefined;
     if (missing !== undefined) screen.line(screen.paint('red', `    ${missing}`));
   }
@@ -57,14 +49,4 @@ function kindOfWay(from: Place & { kind: 'pod' }, to: Place, backend: LabBackend
   return to.name === from.node.name
     ? "its own node's host network"
     : "another node's host network, masqueraded";
-}
-
-/** What keeps the recording from being a whole story; undefined when nothing does. */
-function missingPart({ journey, result }: Recording, ends: { from: Place; to: Place }): string | undefined {
-  if (!result.ok) return `no answer: ${result.error}`;
-  if (!journey.request.some((hop) => hop.place.name === ends.to.name))
-    return `the packet was not seen at ${ends.to.name}`;
-  if (!journey.reply.some((hop) => hop.place.name === ends.from.name))
-    return `the answer was not seen at ${ends.from.name}`;
-  return undefined;
 }

@@ -20,19 +20,22 @@ export function story(journey: Journey, screen: Pick<Screen, 'paint'>): string[]
 const INDENT = '      ';
 
 function hopLines(hop: Hop, number: number, screen: Pick<Screen, 'paint'>): string[] {
-  const { packet } = hop;
   const head = `${String(number).padStart(4)}  ${screen.paint('bold', place(hop).padEnd(24))}`;
-  if (packet.vxlan === undefined)
-    return [
-      `${head} ${describeIp(packet)}`,
-      `${INDENT}${screen.paint('dim', `MAC ${describeMacs(packet)}`)}`,
-    ];
+  const [first = '', ...rest] = packetLines(hop.packet);
+  // Every other line is that of the MACs.
+  const more = rest.map((line, at) => `${INDENT}${at % 2 === 0 ? screen.paint('dim', line) : line}`);
+  return [`${head} ${first}`, ...more];
+}
+
+/** The packet at a hop: two lines, and two more of the packet that it wraps. */
+export function packetLines(packet: Packet): string[] {
+  if (packet.vxlan === undefined) return [describeIp(packet), `MAC ${describeMacs(packet)}`];
   const { inner, vni } = packet.vxlan;
   return [
-    `${head} outer ${describeIp(packet)}`,
-    `${INDENT}${screen.paint('dim', `outer MAC ${describeMacs(packet)}`)}`,
-    `${INDENT}VXLAN VNI ${vni}, inner ${describeIp(inner)}`,
-    `${INDENT}${screen.paint('dim', `inner MAC ${describeMacs(inner)}`)}`,
+    `outer ${describeIp(packet)}`,
+    `outer MAC ${describeMacs(packet)}`,
+    `VXLAN VNI ${vni}, inner ${describeIp(inner)}`,
+    `inner MAC ${describeMacs(inner)}`,
   ];
 }
 

@@ -10,9 +10,11 @@ export interface LinkStats {
   readonly txPackets: bigint;
   readonly rxBytes: bigint;
   readonly txBytes: bigint;
+  /** Packets that it had no room for or could not pass on, both ways. */
+  readonly dropped?: bigint;
 }
 
-/** The first four of `struct rtnl_link_stats64`. */
+/** Of `struct rtnl_link_stats64`: its first four, its seventh and eighth. */
 const stats: Codec<LinkStats> = {
   write: (out, value) => {
     out.u64(value.rxPackets).u64(value.txPackets).u64(value.rxBytes).u64(value.txBytes);
@@ -24,6 +26,7 @@ const stats: Codec<LinkStats> = {
       txPackets: readU64(bytes, 8),
       rxBytes: readU64(bytes, 16),
       txBytes: readU64(bytes, 24),
+      ...(bytes.length < 64 ? {} : { dropped: readU64(bytes, 48) + readU64(bytes, 56) }),
     };
   },
 };
