@@ -102,6 +102,7 @@ export const ERRNO = {
   EROFS: 30,
   ERANGE: 34,
   ENAMETOOLONG: 36,
+  ENOLCK: 37,
   ENOSYS: 38,
   ELOOP: 40,
   ENODATA: 61,
@@ -118,6 +119,7 @@ export const ERRNO = {
   ETIMEDOUT: 110,
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
+  EDQUOT: 122,
 } as const;
 
 export type ErrnoName = keyof typeof ERRNO;

@@ -44,6 +44,12 @@ export class FakeTraffic implements TrafficBackend {
     return found.map((what) => `table ${wanted.family} ${wanted.name}: ${what}`);
   }
 
+  async traces(signal?: AbortSignal): Promise<readonly string[]> {
+    this.#begin(signal);
+    const ours = flannelTables({ families: [] }).filter(({ name }) => this.tables.has(name));
+    return ours.map(({ family, name }) => `table ${family} ${name}`);
+  }
+
   async clear(signal?: AbortSignal): Promise<Removed> {
     this.#begin(signal);
     const ours = flannelTables({ families: [] }).filter(({ name }) => this.tables.delete(name));

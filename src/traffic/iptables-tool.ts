@@ -51,14 +51,27 @@ export class IptablesTool {
     const result = await this.#run([program, '--noflush', ...wait], { stdin: plan.input, signal });
     if (result === undefined) throw missing(program);
     succeeded(program, result);
-    return plan.found.map((what) => `${this.#title(family)} ${what}`);
+    return this.#told(family, plan);
   }
 
-  /** Removes all of ours; without the program there is nothing that it could have left. */
+  /** Removes all of ours. */
   async remove(family: Family, signal: AbortSignal | undefined): Promise<string[]> {
+    return this.write(family, await this.#removal(family, signal), signal);
+  }
+
+  /** What `remove` would remove. */
+  async traces(family: Family, signal: AbortSignal | undefined): Promise<string[]> {
+    return this.#told(family, await this.#removal(family, signal));
+  }
+
+  /** Without the program there is nothing that it could have left. */
+  async #removal(family: Family, signal: AbortSignal | undefined): Promise<RestorePlan> {
     const live = await this.read(family, signal);
-    if (live === undefined) return [];
-    return this.write(family, planRemoval(Object.values(FLANNEL_CHAINS), live), signal);
+    return live === undefined ? { input: '', found: [] } : planRemoval(Object.values(FLANNEL_CHAINS), live);
+  }
+
+  #told(family: Family, { found }: RestorePlan): string[] {
+    return found.map((what) => `${this.#title(family)} ${what}`);
   }
 
   /** `iptables v1.8.9 (nf_tables)`; both families come from one package. Asked once. */

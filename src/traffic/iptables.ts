@@ -77,6 +77,14 @@ export class IptablesTraffic implements TrafficBackend {
     }
   }
 
+  async traces(signal?: AbortSignal): Promise<readonly string[]> {
+    const { used, left } = await this.#open(signal);
+    const found: string[] = [];
+    for (const tool of [used, ...[...left].map((variant) => this.#other(variant))])
+      for (const family of FAMILIES) found.push(...(await tool.traces(family, signal)));
+    return found;
+  }
+
   async clear(signal?: AbortSignal): Promise<Removed> {
     const { used, left } = await this.#open(signal);
     const removed: string[] = [];
@@ -100,9 +108,14 @@ export class IptablesTraffic implements TrafficBackend {
     return this.#tools;
   }
 
+  /** The programs of the variant that is not in use. */
+  #other(variant: Variant): IptablesTool {
+    return new IptablesTool(this.#run, variant, (family) => programName(family, variant));
+  }
+
   async #free(variant: Variant, signal: AbortSignal | undefined): Promise<string[]> {
     if (this.#freed.has(variant)) return [];
-    const tool = new IptablesTool(this.#run, variant, (family) => programName(family, variant));
+    const tool = this.#other(variant);
     const removed: string[] = [];
     for (const family of FAMILIES) removed.push(...(await tool.remove(family, signal)));
     this.#freed.add(variant);

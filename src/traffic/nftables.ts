@@ -26,6 +26,13 @@ export class NftablesTraffic implements TrafficBackend {
     return flannelTables(rules).flatMap((table) => this.#compareTable(table));
   }
 
+  async traces(signal?: AbortSignal): Promise<readonly string[]> {
+    signal?.throwIfAborted();
+    return Object.values(FLANNEL_TABLES)
+      .filter((key) => this.#isThere(key))
+      .map(title);
+  }
+
   async clear(signal?: AbortSignal): Promise<Removed> {
     signal?.throwIfAborted();
     const removed: string[] = [];
@@ -93,9 +100,18 @@ export class NftablesTraffic implements TrafficBackend {
   }
 
   #deleteTable(key: TableKey): boolean {
+    // Reading first: a delete that fails would load the module only to say that there is nothing.
+    if (!this.#isThere(key)) return false;
     try {
-      // Reading first: a delete that fails would load the module only to say that there is nothing.
-      return this.#open().read(key) !== undefined && this.#open().delete(key);
+      return this.#open().delete(key);
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  #isThere(key: TableKey): boolean {
+    try {
+      return this.#open().read(key) !== undefined;
     } catch (error) {
       if (isUnsupported(error)) return false;
       throw explained(error);

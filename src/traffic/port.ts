@@ -26,6 +26,8 @@ export interface TrafficBackend extends AsyncDisposable {
   compare(rules: RuleSet, signal?: AbortSignal): Promise<readonly string[]>;
   /** Chains of others that drop forwarded packets of pods whatever our rules accept; see `forwardDrops`. Throws nothing. */
   drops?(rules: RuleSet): readonly string[];
+  /** What `clear` would remove, in the same words; writes nothing. */
+  traces(signal?: AbortSignal): Promise<readonly string[]>;
   /** Removes everything that `ensure` may have written and nothing else; says what there was. */
   clear(signal?: AbortSignal): Promise<Removed>;
   /** Calls `onDirty` when somebody (we too) touched our rules; undefined where the kernel gives no such notice. */

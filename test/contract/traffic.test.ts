@@ -109,7 +109,10 @@ function contract(harness: Harness): void {
   test('clear removes ours and nothing else, and says what there was', async () => {
     await backend.ensure(rules());
     const foreign = harness.foreign();
-    expect((await backend.clear()).removed.length).toBeGreaterThan(1);
+    const traces = await backend.traces();
+    expect(traces.length).toBeGreaterThan(1);
+    expect((await backend.clear()).removed).toEqual(traces);
+    expect(await backend.traces()).toEqual([]);
     expect(harness.ours()).toBe('');
     expect(harness.foreign()).toBe(foreign);
     expect(await backend.clear()).toEqual({ removed: [] });

@@ -213,7 +213,7 @@ test('labels and annotations of an object go before those of a group, these befo
     metadata.annotations?.['owner'],
     metadata.labels?.['team'],
   ]);
-  expect(stages.toSorted()).toEqual([
+  expect(stages.toSorted(([a = ''], [b = '']) => a.localeCompare(b))).toEqual([
     ['ClusterRole', 'role', 'role@example.com', 'net'],
     ['ClusterRoleBinding', 'binding', 'binding@example.com', 'net'],
     ['ConfigMap', 'config', 'config@example.com', 'net'],

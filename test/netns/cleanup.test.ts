@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cleanupMain } from '#cli/cleanup/main.ts';
 import { installMain } from '#cli/install/main.ts';
@@ -9,6 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import { golden } from '../support/golden.ts';
 import { describeInNetns, must } from '../support/netns.ts';
 
+const RULES = new URL('../fixtures/rules/', import.meta.url).pathname;
 const CONFIG = golden('vxlan-direct-routing/net-conf.json');
 
 /** Everything that could be damaged. */
@@ -17,14 +18,39 @@ const kernel = () =>
     ['ip', '-d', 'link'],
     ['ip', '-4', 'addr'],
     ['ip', 'route'],
+    ['ip', '-4', 'neigh', 'show', 'nud', 'permanent'],
+    ['bridge', 'fdb'],
     ['nft', 'list', 'ruleset'],
   ].map((argv) =>
     must(argv)
       .replaceAll(/counter packets \d+ bytes \d+/g, 'counter')
-      .replaceAll(/valid_lft \w+/g, ''),
+      .replaceAll(/valid_lft \w+/g, '')
+      .replaceAll(/_timer +[\d.]+/g, '_timer'),
   );
 
+/** What Docker, Calico, kube-proxy and an administrator have on a node. */
 function foreign(): void {
+  for (const name of ['docker', 'kube-proxy'])
+    must(['iptables-restore', '--noflush', `${RULES}${name}.iptables`]);
+  must(['ip', 'link', 'add', 'docker0', 'type', 'bridge']);
+  must(['ip', 'addr', 'add', '172.17.0.1/16', 'dev', 'docker0']);
+  must(['ip', 'link', 'set', 'docker0', 'up']);
+  const calico = 'ip link add vxlan.calico type vxlan id 4096 dstport 4789 dev eth0 nolearning';
+  for (const command of [
+    calico,
+    'ip addr add 10.50.1.0/32 dev vxlan.calico',
+    'ip link set vxlan.calico up',
+    'ip route add 10.50.2.0/26 via 10.50.2.0 dev vxlan.calico onlink proto 80',
+    'ip neigh add 10.50.2.0 lladdr 66:00:00:00:00:02 dev vxlan.calico nud permanent',
+    'bridge fdb add 66:00:00:00:00:02 dev vxlan.calico dst 192.168.50.12',
+    'ip route add blackhole 10.50.1.0/26 proto 80',
+    'ip link add cali0123456789a type veth peer name calipeer',
+    'ip link set cali0123456789a up',
+    'ip route add 10.50.1.2 dev cali0123456789a scope link',
+    'iptables -N cali-FORWARD',
+    'iptables -A FORWARD -j cali-FORWARD',
+  ])
+    must(command.split(' '));
   must(['ip', 'link', 'add', 'vxlan9', 'type', 'vxlan', 'id', '9', 'dstport', '4789', 'dev', 'eth0']);
   must(['ip', 'link', 'add', 'br-other', 'type', 'bridge']);
   must(['ip', 'route', 'add', '10.99.0.0/16', 'via', '192.168.50.77']);
@@ -46,6 +72,8 @@ describeInNetns(import.meta.path, 'flannelctl cleanup', () => {
     writeFileSync(at('bin/bridge'), "somebody's");
     writeFileSync(at('conflist'), JSON.stringify(FLANNEL_CONFLIST));
     writeFileSync(at('net.d/05-other.conflist'), '{}');
+    writeFileSync(at('net.d/10-calico.conflist'), '{"name":"k8s-pod-network","plugins":[{"type":"calico"}]}');
+    for (const name of ['calico', 'calico-ipam']) writeFileSync(at('bin', name), "somebody's");
     writeFileSync(at('cni/networks/cbr0/10.244.1.2'), 'x');
     const folders = ['--bin-dir', at('bin'), '--conf-dir', at('net.d')];
     await installMain([...folders, '--conf-file', at('conflist')], { source: at('program'), say: () => {} });
@@ -79,17 +107,30 @@ describeInNetns(import.meta.path, 'flannelctl cleanup', () => {
     expect(await cleanup('--dry-run')).toBe(0);
     expect(kernel()).toEqual(full);
     expect(existsSync(at('net.d/10-flannel.conflist'))).toBe(true);
-    expect(lines.splice(0).join('\n')).toContain('would remove link cni0');
+    const announced = lines.splice(0).map((line) => line.replace('would remove ', 'removed '));
+    expect(announced).toContain('removed link cni0');
+
+    // One that was killed behind its first step: what the conflist named is found in what the plugin keeps of its pods.
+    writeFileSync(at('cni/flannel/0123'), '{"name":"cbr0","type":"bridge"}');
+    writeFileSync(at('cni/flannel/torn'), '{"na');
+    const conflist = readFileSync(at('net.d/10-flannel.conflist'));
+    rmSync(at('net.d/10-flannel.conflist'));
+    await cleanup('--dry-run');
+    expect(lines.splice(0).map((line) => line.replace('would remove ', 'removed '))).toEqual(
+      announced.slice(1),
+    );
+    writeFileSync(at('net.d/10-flannel.conflist'), conflist);
 
     expect(await cleanup()).toBe(0);
     expect(kernel()).toEqual(before);
-    expect(readdirSync(at('bin'))).toEqual(['bridge']);
+    expect(readdirSync(at('bin')).toSorted()).toEqual(['bridge', 'calico', 'calico-ipam']);
     expect(readFileSync(at('bin/bridge'), 'utf8')).toBe("somebody's");
-    expect(readdirSync(at('net.d'))).toEqual(['05-other.conflist']);
+    expect(readdirSync(at('net.d')).toSorted()).toEqual(['05-other.conflist', '10-calico.conflist']);
     expect(readdirSync(at('cni/networks'))).toEqual(['other']);
     expect(existsSync(join(world.folder, 'run'))).toBe(false);
     // First, so that no pod starts on a network that is going; the agent's record of its routes after the routes.
     const said = lines.splice(0);
+    expect(said).toEqual(announced);
     expect(said[0]).toBe('removed /host/net.d/10-flannel.conflist');
     expect(said.indexOf('removed /run')).toBeGreaterThan(said.indexOf('removed link cni0'));
 

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrno } from '#base/errors.ts';
-import { parseRecord, PLUGINS } from '../install/decide.ts';
+import { isOurs, parseRecord, PLUGINS } from '../install/decide.ts';
+import { leftOvers } from '../install/folder.ts';
 import { digestReader, readText } from '../install/place.ts';
 import { CONFLIST, RECORD } from '../install/main.ts';
 import type { Removal } from './remove.ts';
@@ -31,9 +32,11 @@ export async function fileRemovals(folders: FileCleanup): Promise<FileRemovals> 
   const network = networkOf(conflist);
   const paths = [
     runDir,
+    // Reservations of our networks only; others have folders of their own.
+    ...[...new Set([network ?? [], networksOfPods(join(cniDir, 'flannel'))].flat())].map((name) =>
+      join(cniDir, 'networks', name),
+    ),
     join(cniDir, 'flannel'),
-    // Reservations of our network only; others have folders of their own.
-    ...(network === undefined ? [] : [join(cniDir, 'networks', network)]),
     ...(await ourPrograms(binDir)),
   ];
   return {
@@ -52,25 +55,51 @@ function networkOf(path: string): string | undefined {
     const list = JSON.parse(readFileSync(path, 'utf8')) as { name?: unknown; plugins?: unknown };
     const plugins = Array.isArray(list.plugins) ? (list.plugins as { type?: unknown }[]) : [];
     const ours = plugins.some((plugin) => plugin?.type === 'flannel');
-    const { name } = list;
-    return ours && typeof name === 'string' && /^[A-Za-z0-9][\w.-]*$/.test(name) ? name : undefined;
+    return ours ? networkName(list.name) : undefined;
   } catch {
     return undefined;
   }
 }
 
+/**
+ * Names of networks in what the plugin keeps of each pod. A cleanup that was interrupted has taken the conflist away already; after
+ * the reservations go these files.
+ */
+function networksOfPods(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).flatMap((container) => {
+    const name = nameIn(join(folder, container));
+    return name === undefined ? [] : [name];
+  });
+}
+
+function nameIn(path: string): string | undefined {
+  try {
+    return networkName((JSON.parse(readFileSync(path, 'utf8')) as { name?: unknown } | null)?.name);
+  } catch {
+    // Torn by a crash, or a folder: it names no network.
+    return undefined;
+  }
+}
+
+/** A name that can be a part of a path. */
+function networkName(name: unknown): string | undefined {
+  return typeof name === 'string' && /^[A-Za-z0-9][\w.-]*$/.test(name) ? name : undefined;
+}
+
 /** Programs that `install-cni` wrote down and nobody has replaced since, and the record itself. */
 async function ourPrograms(folder: string): Promise<string[]> {
   const record = parseRecord(readText(join(folder, RECORD)) ?? '');
-  if (record === undefined) return [];
+  const left = leftOvers(folder);
+  if (record === undefined) return left;
   const digestOf = digestReader();
   const paths: string[] = [];
   for (const plugin of PLUGINS) {
     const path = join(folder, plugin);
-    if (record.files[plugin] !== undefined && (await digestOf(path)) === record.files[plugin])
-      paths.push(path);
+    const digest = await digestOf(path);
+    if (digest !== undefined && isOurs(record, plugin, digest)) paths.push(path);
   }
-  return [...paths, join(folder, RECORD)];
+  return [...paths, ...left, join(folder, RECORD)];
 }
 
 /** Process id of an agent that works on this network namespace, in a container or not. */

@@ -82,7 +82,11 @@ function describeOp(op: KernelOp): string {
 /** The agent's chains and tables, in both modes. */
 export function ruleRemovals({ env }: KernelCleanup): Removal[] {
   return (['iptables', 'nftables'] as const).map((mode) => ({
-    what: `${mode} rules of flanneld, if there are any`,
+    what: `${mode} rules of flanneld`,
+    traces: async () => {
+      await using backend = createTraffic({ mode, env }).backend;
+      return backend.traces();
+    },
     remove: async () => {
       await using backend = createTraffic({ mode, env }).backend;
       return (await backend.clear()).removed;

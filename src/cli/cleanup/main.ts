@@ -4,7 +4,7 @@ import { silentLogger } from '#base/log.ts';
 import { parseArguments, type Words } from '../arguments.ts';
 import { fileRemovals, runningAgent } from './files.ts';
 import { kernelRemovals, podsOn, ruleRemovals } from './kernel.ts';
-import { carryOut, type Removal } from './remove.ts';
+import { carryOut, foretell, type Removal } from './remove.ts';
 
 export const CLEANUP_HELP = `usage: flannelctl cleanup [flags]
 
@@ -54,15 +54,13 @@ export async function cleanupMain(args: readonly string[], say: (line: string) =
   });
   const { conflist, others } = files;
   const removals: Removal[] = [...conflist, ...kernelRemovals(kernel), ...ruleRemovals(kernel), ...others];
-  if (words['dry-run']) {
-    for (const { what } of removals) say(`would remove ${what}`);
-    return 0;
-  }
-  const { removed, failed } = await carryOut(removals);
-  for (const what of removed) say(`removed ${what}`);
+  const dry = words['dry-run'];
+  const { removed, failed } = dry ? await foretell(removals) : await carryOut(removals);
+  for (const what of removed) say(`${dry ? 'would remove' : 'removed'} ${what}`);
   for (const { what, error } of failed) {
     const cure = cureOf(error);
-    say(`still there: ${what}: ${describe(error)}${cure === undefined ? '' : ` (${cure})`}`);
+    const head = `${dry ? 'cannot be looked at' : 'still there'}: ${what}: ${describe(error)}`;
+    say(`${head}${cure === undefined ? '' : ` (${cure})`}`);
   }
   return failed.length === 0 ? 0 : 1;
 }

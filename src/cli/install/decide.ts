@@ -13,6 +13,13 @@ export interface InstallRecord {
   readonly version: string;
   /** Digest of each file that we installed. */
   readonly files: Readonly<Partial<Record<Plugin, string>>>;
+  /** Digest of the executable that is being installed. A run that was killed leaves some names with this one, others with that of `files`. */
+  readonly installing?: string;
+}
+
+/** Whether a file under a plugin's name was put there by us. */
+export function isOurs(record: InstallRecord | undefined, plugin: Plugin, digest: string): boolean {
+  return record?.files[plugin] === digest || record?.installing === digest;
 }
 
 export interface Situation {
@@ -40,7 +47,7 @@ export function decide({ wanted, found, record, replaceOthers }: Situation): Dec
     const file = found[plugin];
     if (file === undefined) return { plugin, action: 'install', why: 'missing' };
     if (file.digest === wanted) return { plugin, action: 'keep' };
-    if (record?.files[plugin] === file.digest) return { plugin, action: 'install', why: 'update' };
+    if (isOurs(record, plugin, file.digest)) return { plugin, action: 'install', why: 'update' };
     if (plugin === 'flannel' || replaceOthers) return { plugin, action: 'install', why: 'replace' };
     return { plugin, action: 'leave' };
   });
@@ -57,11 +64,16 @@ export function parseRecord(text: string): InstallRecord | undefined {
   if (typeof value !== 'object' || value === null || !('version' in value) || !('files' in value))
     return undefined;
   const { version, files } = value;
+  const installing = 'installing' in value ? value.installing : undefined;
   if (typeof version !== 'string' || typeof files !== 'object' || files === null) return undefined;
   const known: Partial<Record<Plugin, string>> = {};
   for (const plugin of PLUGINS) {
     const digest = (files as Record<string, unknown>)[plugin];
-    if (typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest)) known[plugin] = digest;
+    if (isDigest(digest)) known[plugin] = digest;
   }
-  return { version, files: known };
+  return { version, files: known, ...(isDigest(installing) ? { installing } : {}) };
+}
+
+function isDigest(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
 }

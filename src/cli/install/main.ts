@@ -11,7 +11,8 @@ import {
   type Plugin,
   PLUGINS,
 } from './decide.ts';
-import { digestReader, placePrograms, placeText, readText, writable } from './place.ts';
+import { alone, sweep, writable } from './folder.ts';
+import { digestReader, placePrograms, placeText, readText } from './place.ts';
 
 /** Beside the plugins; hidden, so that no runtime takes it for one. */
 export const RECORD = '.flannel-installed.json';
@@ -59,13 +60,21 @@ export async function installMain(args: readonly string[], { source, say }: Inst
   }
   const conflist = words['plugins-only'] ? undefined : readConflist(words['conf-file']);
   const folder = words['bin-dir'];
-  const decisions = await installPlugins(source, folder, words['replace-all']);
-  for (const decision of decisions) say(sentence(decision, folder));
-  if (conflist === undefined) return 0;
-  const path = join(words['conf-dir'], CONFLIST);
-  const written = writable(words['conf-dir'], () => placeText(path, conflist));
-  say(`${path}: ${written ? 'written' : 'as it should be'}`);
+  await alone(folder, async () => {
+    const decisions = await installPlugins(source, folder, words['replace-all']);
+    for (const decision of decisions) say(sentence(decision, folder));
+    if (conflist !== undefined) say(installConflist(words['conf-dir'], conflist));
+  });
   return 0;
+}
+
+function installConflist(folder: string, conflist: string): string {
+  const path = join(folder, CONFLIST);
+  const written = writable(folder, () => {
+    sweep(folder);
+    return placeText(path, conflist);
+  });
+  return `${path}: ${written ? 'written' : 'as it should be'}`;
 }
 
 /** Installs what `decide` says and writes the record. */
@@ -88,10 +97,19 @@ async function installPlugins(source: string, folder: string, replaceOthers: boo
     files: Object.fromEntries(ours.map((plugin) => [plugin, wanted])),
   };
   writable(folder, () => {
-    if (install.length > 0) placePrograms(source, folder, install);
-    placeText(recordPath, `${JSON.stringify(next)}\n`);
+    sweep(folder);
+    if (install.length > 0) {
+      // Beforehand what it is going to be: a run that is killed in between leaves nothing that the next one takes for another program's.
+      placeText(recordPath, recordText({ version: VERSION, files: record?.files ?? {}, installing: wanted }));
+      placePrograms(source, folder, install);
+    }
+    placeText(recordPath, recordText(next));
   });
   return decisions;
+}
+
+function recordText(record: InstallRecord): string {
+  return `${JSON.stringify(record)}\n`;
 }
 
 function sentence(decision: Decision, folder: string): string {

@@ -1,11 +1,11 @@
 import {
   closeSync,
+  constants,
   copyFileSync,
   fchmodSync,
   fchownSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -13,8 +13,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import { FlannelError, hasErrno } from '#base/errors.ts';
+import { dirname, join } from 'node:path';
+import { hasErrno } from '#base/errors.ts';
+import { syncFolder } from './folder.ts';
 
 /** SHA-256 of a file, hexadecimal; undefined when it is not there. */
 async function digestOf(path: string): Promise<string | undefined> {
@@ -46,10 +47,11 @@ export function digestReader(): (path: string) => Promise<string | undefined> {
  * a plugin meanwhile gets the old or the new one, whole. A running plugin keeps the file it was started from.
  */
 export function placePrograms(source: string, folder: string, names: readonly string[]): void {
-  const copy = join(folder, `.flannel-${process.pid}`);
+  // A name that no other run has, killed ones included: theirs may be another name of a plugin in use.
+  const copy = join(folder, `.flannel-${unique()}`);
   const link = `${copy}.link`;
   try {
-    copyFileSync(source, copy);
+    copyFileSync(source, copy, constants.COPYFILE_EXCL);
     settle(copy, 0o755);
     for (const name of names) {
       rmSync(link, { force: true });
@@ -60,20 +62,26 @@ export function placePrograms(source: string, folder: string, names: readonly st
     rmSync(copy, { force: true });
     rmSync(link, { force: true });
   }
+  syncFolder(folder);
+}
+
+function unique(): string {
+  return crypto.randomUUID().slice(0, 8);
 }
 
 /** Writes a text file whole or not at all; nothing when it says this already. Returns whether it was written. */
 export function placeText(path: string, text: string): boolean {
   if (readText(path) === text) return false;
   // The name must not end like a configuration: runtimes read every file of this folder that does.
-  const temporary = `${path}.new-${process.pid}`;
+  const temporary = `${path}.new-${unique()}`;
   try {
-    writeFileSync(temporary, text);
+    writeFileSync(temporary, text, { flag: 'wx' });
     settle(temporary, 0o644);
     renameSync(temporary, path);
   } finally {
     rmSync(temporary, { force: true });
   }
+  syncFolder(dirname(path));
   return true;
 }
 
@@ -83,24 +91,6 @@ export function readText(path: string): string | undefined {
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) return undefined;
     throw error;
-  }
-}
-
-/** Makes a folder on the host, and says it clearly when the host does not let us write there. */
-export function writable<T>(folder: string, work: () => T): T {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-    return work();
-  } catch (error) {
-    const refused = (['EROFS', 'EACCES', 'EPERM'] as const).some((name) => hasErrno(error, name));
-    const full = hasErrno(error, 'ENOSPC');
-    if (!refused && !full) throw error;
-    throw new FlannelError('operator', `${folder} cannot be written`, {
-      cause: error,
-      cure: full
-        ? 'Make room on this file system: the plugins need about 120 MB'
-        : 'Mount the folder of the host there, writable; where the host forbids it, name another folder that the runtime reads with --bin-dir or --conf-dir',
-    });
   }
 }
 

@@ -4,7 +4,14 @@ import { packSockaddr } from '#ffi/sockaddr.ts';
 import { SOCK } from '#ffi/socket.ts';
 import type { Ip } from '#net/ip.ts';
 import { internetChecksum, parseIcmp } from '#daemon/probe/icmp.ts';
-import { arrived, boundSocket, icmpSocket, IPPROTO, lookUntil, type Waiting } from '#daemon/probe/raw-socket.ts';
+import {
+  arrived,
+  boundSocket,
+  icmpSocket,
+  IPPROTO,
+  lookUntil,
+  type Waiting,
+} from '#daemon/probe/raw-socket.ts';
 
 /** Ports that nobody listens on: traceroute's (IANA 33434), which firewalls let pass rather than others. */
 const PORT = { offloaded: 33_434, whole: 33_435 } as const;
