@@ -2,8 +2,9 @@ import { ERRNO, FlannelError, hasErrno } from '#base/errors.ts';
 import { withNetns, type Netns } from '#ffi/netns.ts';
 import type { Family } from '#net/family.ts';
 import type { Ip } from '#net/ip.ts';
+import type { Mac } from '#net/mac.ts';
 import { NETLINK, NetlinkConnection } from '#netlink/connection.ts';
-import { NetlinkError, type NetlinkRequest } from '#netlink/message.ts';
+import { NetlinkError, type NetlinkMessage, type NetlinkRequest } from '#netlink/message.ts';
 import {
   addAddress,
   deleteAddress,
@@ -13,7 +14,7 @@ import {
   type AddressSpec,
 } from './address.ts';
 import { NTF } from './constants.ts';
-import { addFdb, deleteFdb, dumpFdb, readFdbEntry, type FdbEntry, type FdbSpec } from './fdb.ts';
+import { addFdb, deleteFdb, dumpFdb, getFdb, readFdbEntry, type FdbEntry, type FdbSpec } from './fdb.ts';
 import {
   afterCreation,
   deleteLink,
@@ -33,6 +34,7 @@ import {
   addNeighbour,
   deleteNeighbour,
   dumpNeighbours,
+  getNeighbour,
   readNeighbour,
   type Neighbour,
   type NeighbourSpec,
@@ -204,6 +206,13 @@ export class Rtnetlink implements Disposable {
     });
   }
 
+  /** One entry, without a look at the others; undefined when it is not there. */
+  neighbour(link: number, ip: Ip): Neighbour | undefined {
+    return this.#find(getNeighbour({ link, ip }), readNeighbour, () =>
+      this.neighbours({ link, family: ip.family }).find((entry) => entry.ip.equals(ip)),
+    );
+  }
+
   addNeighbour(spec: NeighbourSpec): void {
     this.#connection.execute(addNeighbour(spec));
   }
@@ -222,6 +231,28 @@ export class Rtnetlink implements Disposable {
       const entry = readFdbEntry(message);
       return entry?.link === filter.link && (entry.flags & NTF.SELF) !== 0 ? entry : undefined;
     });
+  }
+
+  /** One entry of the link's own, without a look at the others; undefined when it is not there. */
+  fdbEntry(link: number, mac: Mac): FdbEntry | undefined {
+    return this.#find(getFdb({ link, mac }), readFdbEntry, () =>
+      this.fdb({ link }).find((entry) => entry.mac.equals(mac)),
+    );
+  }
+
+  /** `among`: for kernels that give all entries or none. */
+  #find<T>(
+    request: NetlinkRequest,
+    read: (message: NetlinkMessage) => T | undefined,
+    among: () => T | undefined,
+  ): T | undefined {
+    try {
+      return this.#connection.get(request, read);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return undefined;
+      if (hasErrno(error, 'EOPNOTSUPP')) return among();
+      throw error;
+    }
   }
 
   /** What a bridge has learned and been told: each entry's `link` is the port. */

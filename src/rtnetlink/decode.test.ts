@@ -56,6 +56,11 @@ describe('links', () => {
     expect(link('veth')).toHaveProperty('stats.txPackets', 1);
   });
 
+  test('counters, those of what was dropped among them', () => {
+    const stats = { rxPackets: 0, txPackets: 0, rxBytes: 0, txBytes: 0, dropped: 9 };
+    expect(link('counted')).toMatchObject({ name: 'flannel.1', stats });
+  });
+
   test('a port of a bridge', () => {
     expect(link('port')).toMatchObject({
       name: 'e1',

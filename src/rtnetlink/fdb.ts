@@ -54,6 +54,21 @@ export function dumpFdb(filter: { readonly link: number }): NetlinkRequest {
   };
 }
 
+/** RTM_GETNEIGH of family AF_BRIDGE, of one entry of the link's own table; ENOENT when it is not there. Since Linux 5.0. */
+export function getFdb({ link, mac }: Pick<FdbEntry, 'link' | 'mac'>): NetlinkRequest {
+  return {
+    type: RTM.GETNEIGH,
+    flags: 0,
+    get what() {
+      return `read FDB entry ${mac} of link ${link}`;
+    },
+    write(out) {
+      writeNeighbourHeader(out, { family: AF.BRIDGE, link, flags: NTF.SELF });
+      neighbourTable.write(out, { mac });
+    },
+  };
+}
+
 /**
  * RTM_NEWNEIGH of family AF_BRIDGE. `replace`: the entry's destination becomes this one; `append`: one more destination
  * (VXLAN's zero MAC); with neither, an entry that is there is EEXIST.

@@ -47,6 +47,21 @@ export function dumpNeighbours(filter: { readonly link?: number; readonly family
   };
 }
 
+/** RTM_GETNEIGH of one entry; ENOENT when it is not there. Since Linux 5.0. */
+export function getNeighbour({ link, ip }: Pick<Neighbour, 'link' | 'ip'>): NetlinkRequest {
+  return {
+    type: RTM.GETNEIGH,
+    flags: 0,
+    get what() {
+      return `read neighbour ${ip} of link ${link}`;
+    },
+    write(out) {
+      writeNeighbourHeader(out, { family: familyNumber(ip.family), link });
+      neighbourTable.write(out, { dst: ip });
+    },
+  };
+}
+
 /** RTM_NEWNEIGH. `replace`: an entry that is there gets the new address and state; else it is EEXIST. */
 export function addNeighbour(
   spec: NeighbourSpec,

@@ -6,9 +6,9 @@ import { Mac } from '#net/mac.ts';
 import { forEachAttribute } from '#netlink/attribute.ts';
 import { NLM_F, writeMessage, type NetlinkRequest } from '#netlink/message.ts';
 import { IFA_F, NUD, RTM, RTN } from './constants.ts';
-import { dumpFdb } from './fdb.ts';
+import { dumpFdb, getFdb } from './fdb.ts';
 import { dumpPortVlans } from './link/bridge-vlan.ts';
-import { dumpNeighbours } from './neighbour.ts';
+import { dumpNeighbours, getNeighbour } from './neighbour.ts';
 import {
   addAddress,
   addFdb,
@@ -24,7 +24,7 @@ import {
   newLink,
   setLink,
 } from './requests.ts';
-import { REQUESTS } from './testdata/captured.ts';
+import { GETS, REQUESTS } from './testdata/captured.ts';
 
 type Command = keyof typeof REQUESTS;
 
@@ -174,6 +174,16 @@ const OTHER_HEADERS: Readonly<Partial<Record<Command, string>>> = {
   // One family at a time.
   'ip neigh show dev flannel.1': '020000000000000000000000',
 };
+
+/** Of one object, not a dump. */
+test.each([
+  ['ip neigh get 10.244.2.0 dev flannel.1', getNeighbour({ link: 12, ip })],
+  ['bridge fdb get 02:00:00:00:00:02 dev flannel.1 self', getFdb({ link: 12, mac })],
+] as const)('%s', (command, request) => {
+  const ours = encode(request);
+  expect(ours.subarray(16).toHex()).toBe(GETS[command]);
+  expect(readU16(ours, 6)).toBe(NLM_F.REQUEST);
+});
 
 test.each(SAME)('%s', (command, request) => {
   const dump = request.type % 4 === 2 ? NLM_F.DUMP : 0;

@@ -31,6 +31,26 @@ function vxlan(client: Rtnetlink, name: string, vni: number): number {
 const mac = Mac.parse('02:00:00:00:00:02');
 const other = Mac.parse('02:00:00:00:00:03');
 
+describeInNetns(import.meta.path, 'one entry', () => {
+  test('is found among others, and one that is not there is none', () => {
+    using client = Rtnetlink.open();
+    const link = vxlan(client, 'vx', 1);
+    const [ip, dst] = [Ip.parse('10.244.2.0'), Ip.parse('192.0.2.2')];
+    expect(client.neighbour(link, ip)).toBeUndefined();
+    expect(client.fdbEntry(link, mac)).toBeUndefined();
+    client.addNeighbour({ link, ip, mac });
+    client.addNeighbour({ link, ip: Ip.parse('10.244.3.0'), mac: other });
+    client.addFdb({ link, mac, dst });
+    client.addFdb({ link, mac: other, dst: Ip.parse('192.0.2.3') });
+    expect(String(client.neighbour(link, ip)?.mac)).toBe(String(mac));
+    expect(String(client.fdbEntry(link, mac)?.dst)).toBe(String(dst));
+    client.deleteNeighbour({ link, ip });
+    client.deleteFdb({ link, mac, dst });
+    expect(client.neighbour(link, ip)).toBeUndefined();
+    expect(client.fdbEntry(link, mac)).toBeUndefined();
+  });
+});
+
 describeInNetns(import.meta.path, 'neighbours', () => {
   test('both families: add, replace, read with and without a filter, delete', () => {
     using client = Rtnetlink.open();
