@@ -16,6 +16,7 @@ import type { Readiness } from './health.ts';
 import type { InspectSources } from './inspect/socket.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
 import { runFile, type AgentOptions } from './options.ts';
+import type { AgentView } from './page/agent-answers.ts';
 import { Reporter } from './reporter.ts';
 import { keepReservations } from './reservations.ts';
 import { Serving } from './serving.ts';
@@ -42,6 +43,9 @@ export interface AgentContext {
 /** How often readiness, status file and subnet file are looked at, ms. */
 const TICK = 1000;
 
+/** How many repairs are remembered for a page: at most 100 KB. */
+const REMEMBERED = 200;
+
 /** The agent of one node: composes store, backend, reconciler and rules. Stopping it removes nothing. */
 export class Agent {
   readonly #context: AgentContext;
@@ -54,6 +58,7 @@ export class Agent {
       ...context,
       statusFile: new StatusFile(runFile(options, 'status.json'), clock),
       ipamDir: options.flags['ipam-dir'],
+      ...(options.flags['ui-addr'] === '' ? {} : { remembered: REMEMBERED }),
     });
   }
 
@@ -64,6 +69,16 @@ export class Agent {
   /** What it can be asked; see `InspectSocket`. */
   get sources(): InspectSources {
     return { status: () => this.#reporter.status(), overlay: () => this.#reporter.overlay() };
+  }
+
+  /** What the page asks besides. */
+  get view(): AgentView {
+    const reporter = this.#reporter;
+    return {
+      status: () => reporter.status(),
+      repairs: () => reporter.repairs,
+      overlayParts: () => reporter.overlayParts(),
+    };
   }
 
   /** False when the agent runs but does not get on. */

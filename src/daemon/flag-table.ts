@@ -120,6 +120,11 @@ export const FLAGS = {
     { fallback: 0, min: 0, max: 65_535 },
     'port of /healthz, /readyz and /metrics; 0 is off',
   ),
+  'ui-addr': string(
+    HEALTH,
+    '[IP:]port',
+    'where the page is that shows the overlay; a port alone is on loopback; empty: there is none',
+  ),
   v: integer(HEALTH, { fallback: 0, min: 0, max: 100 }, 'verbosity; 1 and more also logs debug lines'),
   'log-format': string(HEALTH, 'text|json', 'format of the log', 'text'),
   vmodule: string(HEALTH, 'pattern', 'accepted and ignored'),

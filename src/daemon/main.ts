@@ -109,6 +109,7 @@ async function serve(parts: Omit<AgentContext, 'metrics' | 'systemd'>, signal: A
     const health = port === 0 ? undefined : startHealth(flags['healthz-ip'], port, sources);
     const asked = { status: () => agent.sources.status(), overlay: () => agent.sources.overlay() };
     await using _socket = new InspectSocket({ path: runFile(options, SOCKET_NAME), sources: asked, log });
+    await using _page = await startPage({ ...options, log }, () => agent);
     try {
       for (;;) {
         try {
@@ -128,6 +129,26 @@ async function serve(parts: Omit<AgentContext, 'metrics' | 'systemd'>, signal: A
     if (signal.aborted) return 0;
     return fail(log, error);
   }
+}
+
+/** Nothing of the page is loaded unless there is to be one. */
+async function startPage(
+  { flags, env, log }: AgentOptions & { readonly log: Logger },
+  agent: () => Agent,
+): Promise<AsyncDisposable | undefined> {
+  if (flags['ui-addr'] === '') return undefined;
+  const { AgentPage } = await import('./page/serve.ts');
+  return new AgentPage({
+    address: flags['ui-addr'],
+    agent: {
+      status: () => agent().view.status(),
+      repairs: () => agent().view.repairs(),
+      overlayParts: () => agent().view.overlayParts(),
+    },
+    ipamDir: flags['ipam-dir'],
+    env,
+    log,
+  });
 }
 
 function fail(log: Logger, error: unknown): number {

@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { ConfigError } from '#base/errors.ts';
 import { checkChoice, publicAddress } from '#host/external-interface.ts';
 import { FAMILIES } from '#net/family.ts';
+import { parsePageAddress } from '#page/server/address.ts';
 import { etcdConfig } from './etcd-store.ts';
 import type { FlagValues } from './flag-table.ts';
 import { masqueradeExclude } from './masquerade-exclude.ts';
@@ -28,6 +29,7 @@ export function checkOptions({ flags }: AgentOptions): void {
   }
   txChecksum(flags);
   masqueradeExclude(flags);
+  if (flags['ui-addr'] !== '') parsePageAddress(flags['ui-addr'], '--ui-addr');
   if (flags['state-dir'] !== '' && !isAbsolute(flags['state-dir']))
     throw new ConfigError('--state-dir', `${JSON.stringify(flags['state-dir'])} is not an absolute path`);
   checkChoice({ ifaceRegex: flags['iface-regex'], canReach: flags['iface-can-reach'] });

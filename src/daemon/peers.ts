@@ -18,6 +18,7 @@ export class Peers {
   readonly #leases = new Map<string, Lease>();
   readonly #unreachable = new Map<string, readonly Cidr[]>();
   #unreachableList: readonly Cidr[] | undefined;
+  #revision = 0;
 
   /** What the backend's commands are told of each peer. */
   readonly #onFacts: (name: string, facts: PeerFacts | undefined) => void;
@@ -52,6 +53,11 @@ export class Peers {
     const change = this.claims.apply([...this.#leases.values()].map((lease) => this.#put(lease)));
     this.#reportConflicts();
     return change;
+  }
+
+  /** Grows with every change of a peer. */
+  get revision(): number {
+    return this.#revision;
   }
 
   get names(): ReadonlySet<string> {
@@ -102,6 +108,7 @@ export class Peers {
   }
 
   #put(lease: Lease): Wish {
+    this.#revision += 1;
     this.#names.add(lease.name);
     if (this.#backend.asksRoutes === true) this.#leases.set(lease.name, lease);
     const { entries, rejected, unreachable = [], facts } = this.#backend.peer(lease);
@@ -120,6 +127,7 @@ export class Peers {
   }
 
   #drop(name: string): Wish {
+    this.#revision += 1;
     this.#names.delete(name);
     this.#leases.delete(name);
     this.#setUnreachable(name, []);

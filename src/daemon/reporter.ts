@@ -7,13 +7,14 @@ import type { PassReport } from '#host/pass.ts';
 import type { SubnetManager } from '#subnet/manager.ts';
 import type { StoreObserver } from '#subnet/observer.ts';
 import type { Readiness } from './health.ts';
+import { overlayOf, type OverlayParts } from './inspect/overlay.ts';
 import type { OverlaySource } from './inspect/overlay-text.ts';
 import type { AgentMetrics, RepairKind, RunView } from './metrics/agent.ts';
 import { capacitySamples, plannedSamples, reservedSamples } from './metrics/run-view.ts';
 import type { PeersSummary } from './peers-summary.ts';
 import { readinessOf, type ReadinessState } from './readiness.ts';
 import { Repairs } from './repairs.ts';
-import { statusOf, time, type LastPass, type NodeFacts } from './status.ts';
+import { statusOf, time, type LastPass, type NodeFacts, type Repair } from './status.ts';
 import type { StatusFile } from './status-file.ts';
 import type { Systemd } from './systemd.ts';
 
@@ -27,7 +28,12 @@ export interface ReporterOptions {
   readonly silence: number;
   /** host-local's folder; empty: unknown. */
   readonly ipamDir: string;
+  /** How many repairs are remembered at most; those that the status names by default. */
+  readonly remembered?: number;
 }
+
+/** How many repairs the status names. */
+const NAMED = 20;
 
 /** What can be asked of a run once it knows its subnet and its external interface. */
 export interface RunParts {
@@ -36,7 +42,7 @@ export interface RunParts {
   readonly plan: () => HostPlan;
   /** True when full passes do not come when they should. */
   readonly stalled: () => boolean;
-  readonly overlay: () => OverlaySource;
+  readonly overlay: () => OverlayParts;
 }
 
 /** Knows whether the agent does its work, and tells: status file, metrics, systemd, and whoever waits for the first time. */
@@ -60,9 +66,9 @@ export class Reporter implements RunView {
   #foundBefore = '';
 
   constructor(options: ReporterOptions) {
-    const { metrics, clock, systemd } = options;
+    const { metrics, clock, systemd, remembered = NAMED } = options;
     this.#options = options;
-    this.#repairs = new Repairs(metrics, clock);
+    this.#repairs = new Repairs(metrics, clock, remembered);
     this.#startedAt = clock.now();
     // Units behind this one need a node that can run pods; they must not wait for an API server that may need them.
     this.#onServing = () => systemd.ready();
@@ -196,7 +202,17 @@ export class Reporter implements RunView {
   }
 
   overlay(): OverlaySource | undefined {
+    const parts = this.overlayParts();
+    return parts && overlayOf(parts);
+  }
+
+  overlayParts(): OverlayParts | undefined {
     return this.#run?.overlay();
+  }
+
+  /** All that are remembered, the newest last. */
+  get repairs(): readonly Repair[] {
+    return this.#repairs.last;
   }
 
   /** As the status file, up to this moment. */
@@ -212,7 +228,7 @@ export class Reporter implements RunView {
       facts: this.#run?.facts,
       peers,
       pass: this.#pass,
-      repairs: this.#repairs.last,
+      repairs: this.repairs.slice(-NAMED),
       rules: this.#rules,
       store: { fromMemory: this.fromMemory, trouble: this.#store?.trouble?.() },
     });

@@ -16,8 +16,7 @@ import { setUpDevices } from './devices.ts';
 import { ExternalWatch } from './external-watch.ts';
 import { Reach } from './external.ts';
 import { Inbox } from './inbox.ts';
-import { overlayOf } from './inspect/overlay.ts';
-import type { OverlaySource } from './inspect/overlay-text.ts';
+import type { OverlayParts } from './inspect/overlay.ts';
 import { keepSubnetFile } from './keep-subnet-file.ts';
 import { Keeper } from './keeper.ts';
 import type { AgentMetrics } from './metrics/agent.ts';
@@ -143,11 +142,11 @@ export class Serving {
     };
   }
 
-  #overlay(): OverlaySource {
+  #overlay(): OverlayParts {
     const { config, own, manager, options } = this.#parts;
     const { links } = this.#backend;
     const set = plannedRules({ config, own, links, flags: options.flags });
-    return overlayOf({
+    return {
       node: own.name,
       backend: this.#backend,
       plan: this.#plan(),
@@ -155,7 +154,7 @@ export class Serving {
       peers: this.#peers,
       unreadable: manager.leftOut(),
       refused: this.#reconciler.refused,
-    });
+    };
   }
 
   #summary(): PeersSummary {

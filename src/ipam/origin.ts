@@ -76,6 +76,11 @@ export function isGone({ anchor, id, path }: NetnsOrigin): boolean {
   }
 }
 
+/** True when the namespace is there, under its path and seen from here. */
+export function isThere({ id, path }: NetnsOrigin): boolean {
+  return identityOf(path) === id;
+}
+
 function deviceOf(id: string): string {
   return id.slice(0, id.indexOf(':'));
 }

@@ -1,6 +1,7 @@
 import type { Overlay, OverlayPeer } from '#daemon/inspect/overlay.ts';
 import type { Claims } from '#host/claims.ts';
 import { describeEntry, entryKey, type Entry } from '#host/plan.ts';
+import { factsOf } from '#daemon/inspect/peer-facts.ts';
 import type { Screen } from '#lab/report/screen.ts';
 import { table, type Column } from '#lab/report/table.ts';
 import { escapeControl } from '#base/log.ts';
@@ -47,7 +48,8 @@ export function peerRows(overlay: Overlay, { claims, difference }: RowParts): Pe
       return {
         name,
         ...stateOf(peer, { lost: lost.get(name), refused: refusedHere, wrong }),
-        ...facts(entries),
+        ...factsOf(entries),
+        entries,
       };
     })
     .toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
@@ -66,22 +68,6 @@ function stateOf({ entries, leftOut }: OverlayPeer, trouble: Trouble): Pick<Peer
   if (refused) return { state: 'refused', why: 'the kernel does not take its entries; the log says why' };
   if (wrong === 0) return { state: 'programmed' };
   return { state: 'not as planned', why: `${wrong} of ${entries.length} entries missing or otherwise` };
-}
-
-function facts(entries: readonly Entry[]): Pick<PeerRow, 'subnets' | 'addresses' | 'macs' | 'entries'> {
-  const subnets = new Set<string>();
-  const addresses = new Set<string>();
-  const macs = new Set<string>();
-  for (const entry of entries) {
-    if (entry.type === 'neighbour') macs.add(`${entry.mac}`);
-    else if (entry.type === 'fdb') addresses.add(`${entry.dst}`);
-    else {
-      subnets.add(`${entry.dst}`);
-      // Without a tunnel the gateway is the peer itself.
-      if (!entry.onlink) addresses.add(`${entry.gateway}`);
-    }
-  }
-  return { subnets: [...subnets], addresses: [...addresses], macs: [...macs], entries };
 }
 
 const COLUMNS: readonly Column[] = [

@@ -46,7 +46,7 @@ export async function differenceOf(overlay: Overlay, options: DifferenceOptions)
   using kernel = new NetlinkKernel(net);
   const known = new FileDirectRoutes(join(options.runDir, 'direct-routes')).known();
   const objects = compareObjects(overlay, kernel, known);
-  const rules = await compareRules(overlay, options);
+  const rules = await compareRules(overlay.rules, options.env);
   return { ...objects, rules: rules.found, unread: [...objects.unread, ...rules.unread] };
 }
 
@@ -76,9 +76,10 @@ export function compareObjects(
   };
 }
 
-async function compareRules(
-  { rules }: Overlay,
-  { env }: DifferenceOptions,
+/** What the kernel has otherwise than `rules`; nothing when they are not known. */
+export async function compareRules(
+  rules: Overlay['rules'],
+  env: DifferenceOptions['env'],
 ): Promise<Pick<Difference, 'found' | 'unread'>> {
   if (rules === undefined) return { found: [], unread: [] };
   await using backend = createTraffic({ mode: rules.mode, env }).backend;

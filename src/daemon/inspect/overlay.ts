@@ -33,7 +33,7 @@ export interface OverlayPeer {
 export interface OverlayParts extends Pick<OverlayHead, 'node' | 'rules'> {
   readonly plan: HostPlan;
   readonly backend: Pick<Backend, 'type'>;
-  readonly peers: Pick<Peers, 'names' | 'reasons' | 'complaints' | 'claims'>;
+  readonly peers: Pick<Peers, 'names' | 'reasons' | 'complaints' | 'claims' | 'revision'>;
   /** Peers that the store itself leaves out. */
   readonly unreadable: ReadonlyMap<string, LeftOutReason>;
   readonly refused: Iterable<string>;
@@ -49,11 +49,18 @@ export function overlayOf(parts: OverlayParts): OverlayHead & {
   return { node, backend: backend.type, devices, rules, refused: [...refused], peers: peersOf(parts) };
 }
 
-function* peersOf({ peers, unreadable }: OverlayParts): Generator<readonly [string, OverlayPeer]> {
-  for (const name of new Set([...peers.names, ...unreadable.keys()])) {
-    const entries = peers.claims.claimed.get(name) ?? [];
-    const reason = peers.reasons.get(name) ?? unreadable.get(name);
-    if (reason === undefined) yield [name, { entries }];
-    else yield [name, { entries, leftOut: { reason, why: peers.complaints.get(name) ?? '' } }];
+function* peersOf(parts: OverlayParts): Generator<readonly [string, OverlayPeer]> {
+  for (const name of new Set([...parts.peers.names, ...parts.unreadable.keys()])) {
+    const peer = peerOf(parts, name);
+    if (peer !== undefined) yield [name, peer];
   }
+}
+
+/** One of them; undefined when there is none of this name. */
+export function peerOf({ peers, unreadable }: OverlayParts, name: string): OverlayPeer | undefined {
+  if (!peers.names.has(name) && !unreadable.has(name)) return undefined;
+  const entries = peers.claims.claimed.get(name) ?? [];
+  const reason = peers.reasons.get(name) ?? unreadable.get(name);
+  if (reason === undefined) return { entries };
+  return { entries, leftOut: { reason, why: peers.complaints.get(name) ?? '' } };
 }

@@ -1,6 +1,7 @@
 import { FlannelError, isNotFound } from '#base/errors.ts';
 import { readText } from '#ffi/file-system.ts';
 import { Netns } from '#ffi/netns.ts';
+import { isThere } from '#ipam/origin.ts';
 import { Store, type Kept } from '#ipam/store.ts';
 import { networks } from '#ipam/sweep.ts';
 import { FAMILIES } from '#net/family.ts';
@@ -35,6 +36,8 @@ export interface PodSources {
   readonly cableOf: (
     kept: Kept,
   ) => { readonly peer: number | undefined; readonly mac: Mac | undefined } | undefined;
+  /** Where no namespace is entered: whether it is there. */
+  readonly isAlive?: (kept: Kept) => boolean;
   /** Which MAC an address has, as this node last heard. */
   readonly macOf: (ip: Ip) => Mac | undefined;
   /** Index of the port behind which a MAC is. */
@@ -57,6 +60,7 @@ export function joinPods(sources: PodSources): Pod[] {
     const port = sources.ports.find((each) => each.index === index);
     if (port !== undefined) left.delete(port.index);
     const { holder, network, sinceBoot, netns, gone } = first;
+    const alive = cable !== undefined || sources.isAlive?.(first) === true;
     return {
       addresses: group.map(({ ip }) => ip),
       container: holder.containerId,
@@ -66,12 +70,7 @@ export function joinPods(sources: PodSources): Pod[] {
       up: port?.up,
       mac,
       sinceBoot,
-      namespace:
-        gone || sinceBoot === false
-          ? 'gone'
-          : netns === undefined || cable === undefined
-            ? 'unknown'
-            : 'alive',
+      namespace: gone || sinceBoot === false ? 'gone' : netns === undefined || !alive ? 'unknown' : 'alive',
       netns: netns?.path,
     };
   });
@@ -127,24 +126,35 @@ export function reservationsIn(dir: string): Reservation[] {
 /** The pods of this node: ports of its bridge and reservations. No bridge: reservations alone. */
 export function podsOf(
   net: Rtnetlink,
-  options: { readonly bridge: string; readonly ipamDir: string },
+  options: {
+    readonly bridge: string;
+    readonly ipamDir: string;
+    /** False where this thread must not change its namespace: less is known then. */
+    readonly enter?: boolean;
+  },
 ): Pod[] {
   const bridge = net.link(options.bridge);
-  const reservations = reservationsIn(options.ipamDir);
+  const common = {
+    reservations: reservationsIn(options.ipamDir),
+    ...(options.enter === false ? { cableOf: () => undefined, isAlive } : { cableOf }),
+  };
   if (bridge === undefined)
-    return joinPods({ ports: [], reservations, cableOf, macOf: () => undefined, portOf: () => undefined });
+    return joinPods({ ...common, ports: [], macOf: () => undefined, portOf: () => undefined });
   const heard = FAMILIES.flatMap((family) => net.neighbours({ link: bridge.index, family }));
   const macs = new Map(
     heard.flatMap(({ ip, mac }) => (mac === undefined ? [] : [[ip.toString(), mac] as const])),
   );
   const places = new Map(net.bridgeFdb(bridge.index).map(({ mac, link }) => [mac.toString(), link]));
   return joinPods({
+    ...common,
     ports: net.links().filter(({ master }) => master === bridge.index),
-    reservations,
-    cableOf,
     macOf: (ip) => macs.get(ip.toString()),
     portOf: (mac) => places.get(mac.toString()),
   });
+}
+
+function isAlive({ netns }: Kept): boolean {
+  return netns !== undefined && isThere(netns);
 }
 
 /** Looks into the namespace that the reservation was made for, if it is still that one. */

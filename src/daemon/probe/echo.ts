@@ -15,7 +15,8 @@ export interface Echo {
 
 /** What became of one. */
 export type EchoOutcome =
-  | { readonly outcome: 'answered' }
+  /** `ms`: until the answer was seen. */
+  | { readonly outcome: 'answered'; readonly ms: number }
   /** It is longer than a link on the way takes: `mtu` of that link, bytes, 0 when nobody says. */
   | { readonly outcome: 'too-big'; readonly mtu: number }
   | { readonly outcome: 'unreachable' }
@@ -26,12 +27,14 @@ export type EchoOutcome =
 /** Sends all of them at once, unfragmented, and waits for answers. The outcomes are in the order of `echoes`. */
 export async function sendEchoes(echoes: readonly Echo[], waiting: Waiting): Promise<readonly EchoOutcome[]> {
   const outcomes: (EchoOutcome | undefined)[] = echoes.map(() => undefined);
+  const sent = new Float64Array(echoes.length);
   const [id = 0] = crypto.getRandomValues(new Uint16Array(1));
   using sockets = new EchoSockets();
   for (const [sequence, echo] of echoes.entries()) {
     try {
       const socket = sockets.of(echo.from);
       const request = echoRequest(echo.to.family, { id, sequence }, echo.length);
+      sent[sequence] = performance.now();
       socket.sendTo(request, packSockaddr(echo.to));
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error;
@@ -45,7 +48,8 @@ export async function sendEchoes(echoes: readonly Echo[], waiting: Waiting): Pro
       const echo = known?.id === id ? echoes[known.sequence] : undefined;
       if (known === undefined || echo === undefined) continue;
       // An answer is final; an error may come before it, from a packet that was sent twice.
-      if (outcomes[known.sequence]?.outcome !== 'answered') outcomes[known.sequence] = outcomeOf(message);
+      if (outcomes[known.sequence]?.outcome === 'answered') continue;
+      outcomes[known.sequence] = outcomeOf(message, performance.now() - (sent[known.sequence] ?? 0));
     }
     return outcomes.every((outcome) => outcome !== undefined);
   };
@@ -57,10 +61,10 @@ function echoOf(message: IcmpMessage, from: Ip) {
   return message.type === 'reply' ? message : quotedEcho(from.family, message.quoted);
 }
 
-function outcomeOf(message: IcmpMessage): EchoOutcome {
+function outcomeOf(message: IcmpMessage, ms: number): EchoOutcome {
   switch (message.type) {
     case 'reply':
-      return { outcome: 'answered' };
+      return { outcome: 'answered', ms };
     case 'too-big':
       return { outcome: 'too-big', mtu: message.mtu };
     case 'unreachable':

@@ -47,13 +47,18 @@ export function* arrived(socket: Socket): Generator<Uint8Array> {
 export interface Waiting {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Does nothing but look in the first two milliseconds: the time of an answer from nearby is told exactly. */
+  readonly eager?: boolean;
 }
 
 /** How often it is looked for answers, ms. */
 const LOOK = 4;
+const EAGER = 2;
 
 /** Looks until `done`, or the time is over. */
-export async function lookUntil(done: () => boolean, { timeoutMs, signal }: Waiting): Promise<void> {
-  const end = performance.now() + timeoutMs;
+export async function lookUntil(done: () => boolean, { timeoutMs, signal, eager }: Waiting): Promise<void> {
+  const start = performance.now();
+  const end = start + timeoutMs;
+  if (eager === true) while (performance.now() < start + EAGER) if (done()) return;
   while (!done() && performance.now() < end && !signal.aborted) await Bun.sleep(LOOK);
 }

@@ -1,10 +1,11 @@
 import { expect, test } from 'bun:test';
 import { ConfigError } from '#base/errors.ts';
 import { Ip } from '#net/ip.ts';
+import { pageUrl, parsePageAddress } from './address.ts';
 import { pageFiles } from './assets.ts';
 import { servedAt } from './guard.ts';
 import { createPageHandler } from './handler.ts';
-import { listenPage, pageUrl, parsePageAddress } from './listen.ts';
+import { listenPage } from './listen.ts';
 
 test('addresses', () => {
   const url = (text: string) => pageUrl(parsePageAddress(text, '--ui-addr'));
