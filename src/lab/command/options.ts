@@ -1,5 +1,5 @@
 import { ConfigError } from '#base/errors.ts';
-import { parsePageAddress, type PageAddress } from '#page/server/listen.ts';
+import { parsePageAddress, type PageAddress } from '#page/server/address.ts';
 import { nearest } from '#subnet/nearest.ts';
 
 /** Backends that carry packets between the lab's nodes; `vxlan-direct` is vxlan with DirectRouting. */

@@ -4,7 +4,7 @@ import { entryKey } from '#host/plan.ts';
 import type { DeviceView, Health, NodeView, Overview, PeerView, PodView } from '#page/model.ts';
 import type { Address } from '#rtnetlink/address.ts';
 import type { Link } from '#rtnetlink/link.ts';
-import { countersOf } from './counters.ts';
+import { countersOf } from '#daemon/page/devices.ts';
 
 /** What a node's agent and kernel say, read one after the other. */
 export interface NodeReading {

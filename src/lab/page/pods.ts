@@ -4,7 +4,7 @@ import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import { openNetns } from '../process/places.ts';
 import type { NodeState, PodState } from '../state/state.ts';
-import { countersOf } from './counters.ts';
+import { countersOf } from '#daemon/page/devices.ts';
 
 /** The interface that the CNI chain makes in a pod. */
 const INTERFACE = 'eth0';
