@@ -96,10 +96,10 @@ describeInNetns(import.meta.path, 'the page of an agent', () => {
     }, 3000);
 
     const detail = await get<PeerDetail>('/api/peers/n2');
-    expect(detail.entries.map(({ text, state }) => [state, text]).toSorted()).toEqual([
-      ['present', '10.244.2.0 dev flannel.1 lladdr ba:35:f7:c1:34:9a PERMANENT'],
-      ['present', '10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink'],
-      ['present', 'ba:35:f7:c1:34:9a dev flannel.1 dst 192.168.50.12 self permanent'],
+    expect(detail.entries.map(({ text, state }) => `${state}: ${text}`).toSorted()).toEqual([
+      'present: 10.244.2.0 dev flannel.1 lladdr ba:35:f7:c1:34:9a PERMANENT',
+      'present: 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink',
+      'present: ba:35:f7:c1:34:9a dev flannel.1 dst 192.168.50.12 self permanent',
     ]);
     expect((await fetch(`${URL}/api/peers/n1`)).status).toBe(404);
     expect((await fetch(`${URL}/api/peers/${encodeURIComponent('../n2')}`)).status).toBe(404);
