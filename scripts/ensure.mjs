@@ -1,6 +1,7 @@
 // What a fresh clone lacks, installed once and named: npm packages, Debian packages, the build.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { findBun, root } from './bun.mjs';
 
 /** Debian packages that the tests use, by the program that shows them to be there. */
@@ -42,6 +43,13 @@ export const TEST_PACKAGES = [
   },
   { name: 'etcd-server', program: 'etcd', why: 'the store of the etcd subnet manager' },
   { name: 'etcd-client', program: 'etcdctl', why: 'looks into it as an operator does' },
+  {
+    name: 'prometheus',
+    program: 'promtool',
+    // Installed, it would start a service and bring the libraries of its pages along.
+    unpack: ['usr/bin/promtool', 'usr/bin/prometheus'],
+    why: 'checks alert rules and metrics; only unpacked, into dist/cache',
+  },
   { name: 'systemd', program: 'systemd-analyze', why: 'reads the units' },
   { name: 'chromium', program: '/usr/bin/chromium', why: 'opens the page as people do' },
   {
@@ -69,9 +77,35 @@ function run(command, args, options = {}) {
   return done.status ?? 1;
 }
 
+/** Where programs of a package are that is only unpacked. */
+const unpackedIn = (name) => `${root}dist/cache/${name}`;
+
+/** Downloads a package with the keys of apt, and takes the programs out of it. */
+function unpack({ name, unpack: paths }) {
+  const folder = unpackedIn(name);
+  const staging = `${folder}.${process.pid}`;
+  mkdirSync(`${staging}/all`, { recursive: true });
+  try {
+    const quiet = { cwd: staging, stdio: ['ignore', 'ignore', 'inherit'] };
+    if (run('apt-get', ['download', '-qq', '-o', 'APT::Sandbox::User=root', name], quiet) !== 0) return false;
+    const file = readdirSync(staging).find((entry) => entry.endsWith('.deb'));
+    if (file === undefined || run('dpkg-deb', ['--extract', file, 'all'], quiet) !== 0) return false;
+    mkdirSync(folder, { recursive: true });
+    for (const path of paths) renameSync(`${staging}/all/${path}`, `${folder}/${basename(path)}`);
+    return true;
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
+
+const isThere = ({ name, program, unpack: paths }) =>
+  paths === undefined
+    ? found(program)
+    : paths.every((path) => found(basename(path)) || existsSync(`${unpackedIn(name)}/${basename(path)}`));
+
 /** Installs Debian packages that are missing; returns false with a clear list when it cannot. */
 export function ensurePackages(packages) {
-  const missing = packages.filter(({ program }) => !found(program));
+  const missing = packages.filter((wanted) => !isThere(wanted));
   if (missing.length === 0) return true;
   console.log('needed from Debian:');
   for (const { name, why } of missing) console.log(`  ${name.padEnd(28)} ${why}`);
@@ -83,8 +117,17 @@ export function ensurePackages(packages) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] };
   run('apt-get', ['update', '-qq'], quiet);
-  if (run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...names], quiet) !== 0) {
-    console.error(`apt-get could not install ${names.join(' ')}`);
+  const install = missing.filter((wanted) => wanted.unpack === undefined).map(({ name }) => name);
+  if (
+    install.length > 0 &&
+    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...install], quiet) !== 0
+  ) {
+    console.error(`apt-get could not install ${install.join(' ')}`);
+    return false;
+  }
+  for (const wanted of missing.filter((each) => each.unpack !== undefined)) {
+    if (unpack(wanted)) continue;
+    console.error(`apt-get could not download ${wanted.name}`);
     return false;
   }
   return true;

@@ -19,6 +19,7 @@ const SUITES = [
   'helm',
   'etcd',
   'compat',
+  'monitoring',
   'package',
   'agent',
   'page',

@@ -37,6 +37,12 @@ const INPUTS = {
       },
     },
   },
+  'pod-monitor': {
+    values: {
+      flannel: { healthz: { ip: '0.0.0.0', port: 9471 } },
+      monitoring: { podMonitor: { enabled: true, labels: { release: 'prometheus' } } },
+    },
+  },
   'after-a-manifest': { lookup: theOnly(manifest, 'DaemonSet') },
 } satisfies Record<string, ChartInput>;
 
@@ -65,6 +71,20 @@ const LABELLED = {
   },
 };
 
+/** Too long for a golden file: the rules and the dashboard are compared with what they are made of. */
+const MONITORING = {
+  'all of monitoring': {
+    values: {
+      flannel: { healthz: { ip: '::' } },
+      monitoring: {
+        podMonitor: { enabled: true },
+        prometheusRule: { enabled: true, labels: { role: 'alerts', app: 'mine' } },
+        dashboard: { enabled: true, annotations: { folder: 'Network' } },
+      },
+    },
+  },
+} satisfies Record<string, ChartInput>;
+
 /** Refused by the templates, with words that say what to do. */
 const FAILURES: Record<string, ChartInput & { readonly says: string }> = {
   netpol: {
@@ -73,13 +93,21 @@ const FAILURES: Record<string, ChartInput & { readonly says: string }> = {
   },
   'no network': { values: { podCidr: '' }, says: 'podCidr and podCidrv6 are both empty' },
   "the original's image": { ...image('ghcr.io/flannel-io/flannel'), says: "is the original's image" },
+  'scraping what listens on loopback': {
+    values: { monitoring: { podMonitor: { enabled: true } } },
+    says: 'flannel.healthz.ip: Prometheus cannot reach 127.0.0.1 of each node',
+  },
+  'scraping without a port': {
+    values: { flannel: { healthz: { port: 0 } }, monitoring: { podMonitor: { enabled: true } } },
+    says: 'flannel.healthz.port: 0 leaves nothing to scrape',
+  },
   'a mirror of it': {
     ...image('docker.io/rancher/mirrored-flannelcni-flannel'),
     says: "is the original's image",
   },
 };
 
-const rendered = renderChart<string>({ ...INPUTS, ...LABELLED, ...BACKENDS, ...FAILURES });
+const rendered = renderChart<string>({ ...INPUTS, ...LABELLED, ...BACKENDS, ...MONITORING, ...FAILURES });
 
 function objectsFor(name: string): KubeObject[] {
   const found = rendered[name];
@@ -235,6 +263,34 @@ test('no value takes a pod away from the selector, or the sum of the configurati
   expect(template.metadata.annotations?.['checksum/config']).toMatch(/^[0-9a-f]{64}$/);
 });
 
+describe('monitoring', () => {
+  const objects = objectsFor('all of monitoring');
+  const spec = (from: readonly KubeObject[], kind: string) => theOnly(from, kind).spec ?? {};
+
+  test('PodMonitor and rules are those of packaging/monitoring', () => {
+    for (const [kind, file] of [
+      ['PodMonitor', 'podmonitor.yaml'],
+      ['PrometheusRule', 'prometheusrule.yaml'],
+    ] as const)
+      expect(spec(objects, kind)).toEqual(spec(manifestObjects(`packaging/monitoring/${file}`), kind));
+  });
+
+  test('its labels are asked for by the operator, and win', () => {
+    expect(theOnly(objects, 'PrometheusRule').metadata.labels).toMatchObject({ role: 'alerts', app: 'mine' });
+    expect(theOnly(objects, 'PrometheusRule').metadata.labels).toMatchObject({ 'k8s-app': 'flannel' });
+  });
+
+  test('the dashboard is that of packaging/monitoring, labelled for the sidecar', () => {
+    const [map, ...others] = objects.filter(({ metadata }) => metadata.name === 'flannel-dashboard');
+    expect(others).toEqual([]);
+    expect(map?.metadata.labels?.['grafana_dashboard']).toBe('1');
+    expect(map?.metadata.annotations).toEqual({ folder: 'Network' });
+    const text = map === undefined ? '' : (dataOf(map)['flannel-dashboard.json'] ?? '');
+    const file = readFileSync(sourcePath('packaging/monitoring/flannel-dashboard.json'), 'utf8');
+    expect(JSON.parse(text)).toEqual(JSON.parse(file));
+  });
+});
+
 test('another configuration restarts the agents', () => {
   const sumOf = (name: string) =>
     daemonSetSpec(theOnly(objectsFor(name), 'DaemonSet')).template.metadata.annotations?.['checksum/config'];
@@ -263,6 +319,7 @@ describe('the schema', () => {
   const good: Record<string, ChartInput> = {
     ...INPUTS,
     ...BACKENDS,
+    ...MONITORING,
     'a digest': { values: { flannel: { image: { tag: `v1@sha256:${'0'.repeat(64)}` } } } },
     'a key': { values: { flannel: { psk: 'c2VjcmV0', tunnelMode: 'auto', keepaliveInterval: 25 } } },
     'nothing where nothing is meant': {
@@ -286,6 +343,14 @@ describe('the schema', () => {
     'flags as text': { values: { flannel: { args: '--ip-masq' } }, at: 'flannel.args' },
     'a flag without a dash': { values: { flannel: { args: ['ip-masq'] } }, at: 'flannel.args.0' },
     'a folder that is relative': { values: { flannel: { cniBinDir: 'opt' } }, at: 'flannel.cniBinDir' },
+    'an interval without a unit': {
+      values: { monitoring: { podMonitor: { interval: '30' } } },
+      at: 'monitoring.podMonitor.interval',
+    },
+    'a label that is no text': {
+      values: { monitoring: { dashboard: { labels: { grafana_dashboard: 1 } } } },
+      at: 'monitoring.dashboard.labels.grafana_dashboard',
+    },
     'no selector': { values: { flannel: { selectorLabels: { app: null } } }, at: 'flannel.selectorLabels' },
     'another type of backend by the back door': {
       values: { flannel: { backendOptions: { Type: 'udp' } } },

@@ -49,7 +49,7 @@ func main() {
 	answers := map[string]rendered{}
 	for name, one := range asked.Cases {
 		answer := rendered{Values: coalesce(chart.defaults, one.Values)}
-		scope := object{"Values": coalesce(chart.defaults, one.Values), "Chart": chart.about, "Release": asked.Release}
+		scope := object{"Values": coalesce(chart.defaults, one.Values), "Chart": chart.about, "Release": asked.Release, "Files": files{asked.Chart}}
 		answer.Files, err = chart.render(scope, one.Lookup)
 		if err != nil {
 			answer.Error = err.Error()
@@ -99,6 +99,15 @@ func load(folder string) (chart, error) {
 		loaded.templates[filepath.Base(path)] = string(text)
 	}
 	return loaded, nil
+}
+
+// What is in the chart beside values and templates.
+type files struct{ folder string }
+
+// The text of a file, or nothing when it is not there.
+func (files files) Get(name string) string {
+	text, _ := os.ReadFile(filepath.Join(files.folder, name))
+	return string(text)
 }
 
 func (chart chart) render(scope, found object) (map[string]string, error) {

@@ -138,10 +138,32 @@ describe('kustomize', () => {
     expect(sorted(objects)).toEqual(sorted([...base, ...added]));
   });
 
+  test('the overlay monitoring opens /metrics, and adds what operator and Grafana take', async () => {
+    const objects = await rendered('kustomize/monitoring');
+    const isAdded = ({ kind, metadata }: (typeof base)[number]) =>
+      ['PodMonitor', 'PrometheusRule'].includes(kind) || metadata.name === 'flannel-dashboard';
+    const opened = readFileSync(MANIFEST, 'utf8').replace('--healthz-ip=127.0.0.1', '--healthz-ip=0.0.0.0');
+    const byName = (list: typeof base) =>
+      list.toSorted((a, b) => `${a.kind} ${a.metadata.name}`.localeCompare(`${b.kind} ${b.metadata.name}`));
+    expect(byName(objects.filter((object) => !isAdded(object)))).toEqual(byName(objectsOfYaml(opened)));
+    const added = await rendered('monitoring');
+    expect(byName(objects.filter(isAdded))).toEqual(byName(added));
+    for (const [kind, file] of [
+      ['PodMonitor', 'podmonitor'],
+      ['PrometheusRule', 'prometheusrule'],
+    ] as const)
+      expect(theOnly(added, kind)).toEqual(theOnly(manifestObjects(`packaging/monitoring/${file}.yaml`), kind));
+    const map = theOnly(added, 'ConfigMap');
+    expect(map.metadata.labels).toEqual({ grafana_dashboard: '1' });
+    const file = readFileSync(sourcePath('packaging/monitoring/flannel-dashboard.json'), 'utf8');
+    expect(dataOf(map)).toEqual({ 'flannel-dashboard.json': file });
+  });
+
   test('there is no other overlay', () => {
     expect(readdirSync(sourcePath('packaging/kustomize')).sort()).toEqual([
       'dual-stack',
       'host-gw',
+      'monitoring',
       'nftables',
       'psp',
       'selector-app',

@@ -14,4 +14,13 @@
 {{- if has $backend (list "wireguard" "ipip" "udp" "ipsec" "tencent-vpc") -}}
 {{- fail (printf "flannel.backend: %s is not built into %s; take vxlan, host-gw, alloc or extension" $backend .Chart.AppVersion) -}}
 {{- end -}}
+{{- $health := .Values.flannel.healthz -}}
+{{- if .Values.monitoring.podMonitor.enabled -}}
+{{- if not $health.port -}}
+{{- fail "flannel.healthz.port: 0 leaves nothing to scrape; monitoring.podMonitor needs it, 8471 for instance" -}}
+{{- end -}}
+{{- if or (hasPrefix "127." $health.ip) (eq $health.ip "::1") -}}
+{{- fail (printf "flannel.healthz.ip: Prometheus cannot reach %s of each node; set 0.0.0.0 for monitoring.podMonitor" $health.ip) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
