@@ -11,7 +11,8 @@ export function dashboard(): object {
   return {
     uid: 'flannel',
     title: 'Flannel',
-    description: 'The agents of the pod network: nodes, peers, repairs, the store, pod addresses, the processes.',
+    description:
+      'The agents of the pod network: nodes, peers, repairs, the store, pod addresses, the processes.',
     tags: ['flannel', 'network'],
     schemaVersion: SCHEMA_VERSION,
     version: 1,
@@ -102,10 +103,7 @@ function modelOf(panel: Panel): object {
 
 function lookOf(panel: Panel): object {
   const { unit, limits = [] } = panel;
-  const steps = [
-    { color: 'green', value: null },
-    ...limits.map(([value, color]) => ({ color, value })),
-  ];
+  const steps = [{ color: 'green', value: null }, ...limits.map(([value, color]) => ({ color, value }))];
   const thresholds = { mode: 'absolute', steps };
   if (panel.type === 'stat')
     return {

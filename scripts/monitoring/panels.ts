@@ -60,7 +60,8 @@ const OVERVIEW: Row = {
     }),
     stat({
       title: 'Oldest word of the store',
-      description: 'Since the Kubernetes API or etcd was last heard of, at the node where it is longest. Up to half a minute is quiet.',
+      description:
+        'Since the Kubernetes API or etcd was last heard of, at the node where it is longest. Up to half a minute is quiet.',
       queries: [[`max(${one('flannel_watch_age_seconds')})`]],
       unit: 's',
       limits: [
@@ -92,7 +93,8 @@ const NODES: Row = {
   panels: [
     chart({
       title: 'Nodes ready',
-      description: 'Agents that answer, and those of them that are ready. The lines should lie upon each other.',
+      description:
+        'Agents that answer, and those of them that are ready. The lines should lie upon each other.',
       queries: [
         [`count(${one('flannel_ready')})`, 'answer'],
         [`sum(${one('flannel_ready')})`, 'ready'],
@@ -258,7 +260,8 @@ const PROCESS: Row = {
     }),
     chart({
       title: 'Restarts; open files',
-      description: 'Starts of agents within an hour; the largest share of its file descriptors that one has open.',
+      description:
+        'Starts of agents within an hour; the largest share of its file descriptors that one has open.',
       queries: [
         [`sum(changes(${one('process_start_time_seconds')}[1h]))`, 'restarts'],
         [`max(${one('process_open_fds')} / ${one('process_max_fds')}) * 100`, 'open files, %'],

@@ -152,7 +152,9 @@ describe('kustomize', () => {
       ['PodMonitor', 'podmonitor'],
       ['PrometheusRule', 'prometheusrule'],
     ] as const)
-      expect(theOnly(added, kind)).toEqual(theOnly(manifestObjects(`packaging/monitoring/${file}.yaml`), kind));
+      expect(theOnly(added, kind)).toEqual(
+        theOnly(manifestObjects(`packaging/monitoring/${file}.yaml`), kind),
+      );
     const map = theOnly(added, 'ConfigMap');
     expect(map.metadata.labels).toEqual({ grafana_dashboard: '1' });
     const file = readFileSync(sourcePath('packaging/monitoring/flannel-dashboard.json'), 'utf8');
