@@ -1,0 +1,321 @@
+import { Component, createRef, h, type VNode } from 'preact';
+import { advance, type Player } from '../data/player.ts';
+import { matcher, rowsOf } from '../data/peer-table.ts';
+import type { LabView, NodeView, PeerView, PodView } from '../../model.ts';
+import { attachGestures } from '../map/gestures.ts';
+import { hopPoint, labScene } from '../map/lab-scene.ts';
+import { podKey } from '../map/node-card.ts';
+import { nodeScene } from '../map/node-scene.ts';
+import type { Top, Trail } from '../map/paint-top.ts';
+import { neighbour, type Direction } from '../map/pick.ts';
+import type { Item, Scene } from '../map/scene.ts';
+import { Stage } from '../map/stage.ts';
+import { cut } from '../text/visible.ts';
+import type { App } from './app.ts';
+import { podPlaces } from './lab.ts';
+import { button, tag } from './parts.ts';
+
+const DIRECTIONS: Readonly<Record<string, Direction>> = {
+  ArrowLeft: 'left',
+  ArrowRight: 'right',
+  ArrowUp: 'up',
+  ArrowDown: 'down',
+};
+const PAN: Readonly<Record<Direction, { x: number; y: number }>> = {
+  left: { x: 80, y: 0 },
+  right: { x: -80, y: 0 },
+  up: { x: 0, y: 80 },
+  down: { x: 0, y: -80 },
+};
+
+interface Inner {
+  readonly focus: string | undefined;
+  readonly said: string;
+}
+
+/** The map: canvases, search, legend, and the keyboard on it. */
+export class MapView extends Component<{ app: App }, Inner> {
+  override state: Inner = { focus: undefined, said: '' };
+  readonly #base = createRef<HTMLCanvasElement>();
+  readonly #top = createRef<HTMLCanvasElement>();
+  readonly #box = createRef<HTMLDivElement>();
+  #stage: Stage | undefined;
+  #undo: (() => void)[] = [];
+  #scene: { key: readonly unknown[]; scene: Scene } | undefined;
+  #found: { key: readonly unknown[]; ids: ReadonlySet<string> | undefined } | undefined;
+  #themed = '';
+
+  override componentDidMount(): void {
+    const [base, top, box] = [this.#base.current, this.#top.current, this.#box.current];
+    if (base === null || top === null || box === null) return;
+    const motion = matchMedia('(prefers-reduced-motion: reduce)');
+    const dark = matchMedia('(prefers-color-scheme: dark)');
+    const stage = new Stage({ base, top, look: () => this.#look(), still: () => motion.matches });
+    this.#stage = stage;
+    const recolour = () => stage.recolour();
+    dark.addEventListener('change', recolour);
+    const resized = new ResizeObserver(() => stage.resize({ w: box.clientWidth, h: box.clientHeight }));
+    resized.observe(box);
+    this.#undo = [
+      () => dark.removeEventListener('change', recolour),
+      () => resized.disconnect(),
+      attachGestures(top, stage, (at) => this.#open(stage.itemAt(at))),
+    ];
+    void document.fonts.ready.then(recolour);
+    this.componentDidUpdate();
+  }
+
+  override componentDidUpdate(): void {
+    const stage = this.#stage;
+    if (stage === undefined) return;
+    const scene = this.#currentScene();
+    if (scene !== undefined) stage.setScene(scene);
+    const { theme } = this.props.app.state;
+    if (theme !== this.#themed) stage.recolour();
+    this.#themed = theme;
+    stage.wake();
+  }
+
+  override componentWillUnmount(): void {
+    this.#stage?.stop();
+    for (const undo of this.#undo) undo();
+  }
+
+  /** Made anew only when something stands elsewhere: counters alone do not change it. */
+  #currentScene(): Scene | undefined {
+    const { state, t, f } = this.props.app;
+    if (state.mode === 'lab') {
+      if (state.lab === undefined) return undefined;
+      const { lab } = state;
+      return this.#remember([labShape(lab), state.language], () => labScene(lab));
+    }
+    const { node, pods } = state.overview ?? {};
+    if (node === undefined || pods === undefined) return undefined;
+    const peers = state.peers?.peers ?? NO_PEERS;
+    const words = { count: (n: number) => t.map.peers(n, f.count(n)), unread: t.map.unread };
+    return this.#remember([nodeShape(node, pods), peers, state.language], () => nodeScene({ node, pods, peers, words }));
+  }
+
+  #remember(key: readonly unknown[], make: () => Scene): Scene {
+    if (!sameKey(this.#scene?.key, key)) this.#scene = { key, scene: make() };
+    return (this.#scene as { scene: Scene }).scene;
+  }
+
+  /** Ids of the peers that the search finds; undefined while nothing is searched. */
+  #foundIds(): ReadonlySet<string> | undefined {
+    const { state } = this.props.app;
+    const peers = state.peers?.peers ?? NO_PEERS;
+    const key = [peers, state.query];
+    if (!sameKey(this.#found?.key, key)) {
+      const matches = matcher(state.query);
+      const ids = state.query.trim() === '' ? undefined : rowsOf(peers).filter(matches).map(({ peer }) => `peer ${peer.name}`);
+      this.#found = { key, ids: ids === undefined ? undefined : new Set(ids) };
+      this.#stage?.repaint();
+    }
+    return this.#found?.ids;
+  }
+
+  #look() {
+    const { state } = this.props.app;
+    const { name } = state.route;
+    const { from, to } = state.walk;
+    const places = [from, to].filter((place) => place !== undefined);
+    const scene = this.#stage?.scene;
+    const chosen =
+      state.mode === 'lab'
+        ? (scene?.items.filter((item) => item.place !== undefined && places.includes(item.place)) ?? []).map(({ id }) => id)
+        : name === undefined
+          ? []
+          : [`peer ${name}`];
+    const flow = (meter: string) => {
+      const rate = state.failure === undefined ? state.meter.rate(meter) : undefined;
+      if (rate === undefined) return undefined;
+      const pod = meter.startsWith('pod ');
+      return { out: pod ? rate.txPackets : rate.txPackets, in: rate.rxPackets };
+    };
+    const flowing = scene?.links.some(({ meter }) => meter !== undefined && moves(flow(meter))) ?? false;
+    return { chosen, focus: this.state.focus, found: this.#foundIds(), flow, flowing, trail: (ms: number) => this.#trail(ms) };
+  }
+
+  #trail(ms: number): Top['trail'] {
+    const { state, act } = this.props.app;
+    const { player } = state.walk;
+    const { lab } = state;
+    const scene = this.#stage?.scene;
+    if (player === undefined || lab === undefined || scene === undefined || player.steps.length === 0) return undefined;
+    const now = advance(player, ms);
+    if (now !== player) act.play(() => now);
+    return trailOf(now, scene, lab);
+  }
+
+  #open(item: Item | undefined): void {
+    const { act, state } = this.props.app;
+    if (item === undefined) return;
+    this.setState({ focus: item.id });
+    if (state.mode === 'lab') this.#chooseEnd(item);
+    else if (item.kind === 'peer') act.go({ view: 'map', name: item.title });
+    else if (item.kind === 'group') this.#stage?.show(item, this.#box.current?.clientWidth ?? 600);
+    else if (item.kind === 'pod') act.go({ view: 'pods' });
+  }
+
+  /** First where from, then where to; a third one begins anew. */
+  #chooseEnd({ place }: Item): void {
+    const { act, state } = this.props.app;
+    const { lab, walk } = state;
+    if (place === undefined || lab === undefined || !lab.places.includes(place)) return;
+    const mayStart = podPlaces(lab).includes(place);
+    const anew = walk.from === undefined || walk.to !== undefined;
+    if (anew && mayStart) act.setWalk({ from: place });
+    else if (walk.from !== undefined && walk.from !== place) act.setWalk({ from: walk.from, to: place });
+  }
+
+  #key(event: KeyboardEvent): void {
+    const stage = this.#stage;
+    const scene = stage?.scene;
+    if (stage === undefined || scene === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+    const direction = DIRECTIONS[event.key];
+    const focus = this.state.focus === undefined ? undefined : scene.byId.get(this.state.focus);
+    if (direction !== undefined && event.shiftKey) stage.panBy(PAN[direction]);
+    else if (direction !== undefined) this.#focusOn(focus === undefined ? scene.items[0] : neighbour(scene, focus, direction));
+    else if (event.key === '+' || event.key === '=') stage.zoomBy(1.3);
+    else if (event.key === '-') stage.zoomBy(1 / 1.3);
+    else if (event.key === '0') stage.fitAll();
+    else if (event.key === 'Enter') this.#open(focus);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  #focusOn(item: Item | undefined): void {
+    if (item === undefined) return;
+    const { t } = this.props.app;
+    this.#stage?.show(item);
+    this.setState({ focus: item.id, said: t.map.chosen([item.title, ...item.lines].map((line) => cut(line, 80)).join(', ')) });
+  }
+
+  #search(query: string): void {
+    const { act } = this.props.app;
+    act.setQuery(query);
+  }
+
+  #showFirst(): void {
+    const [first] = this.#foundIds() ?? [];
+    if (first !== undefined) this.#focusOn(this.#stage?.scene?.byId.get(first));
+  }
+
+  override render(): VNode {
+    const { app } = this.props;
+    const { t, f, state } = app;
+    const lab = state.mode === 'lab';
+    const found = this.#foundIds();
+    const total = state.peers?.peers.length ?? 0;
+    return h(
+      'section',
+      { class: 'map', 'aria-label': t.map.label },
+      h(
+        'div',
+        { class: 'canvas', ref: this.#box },
+        h('canvas', { ref: this.#base, 'aria-hidden': 'true' }),
+        h('canvas', {
+          ref: this.#top,
+          tabIndex: 0,
+          role: 'application',
+          'aria-label': t.map.label,
+          'aria-describedby': 'map-hint',
+          onKeyDown: (event: KeyboardEvent) => this.#key(event),
+          onBlur: () => this.setState({ focus: undefined }),
+        }),
+        h('p', { id: 'map-hint', class: 'hidden' }, t.map.hint),
+        h('p', { class: 'hidden', 'aria-live': 'polite' }, this.state.said),
+        !lab && state.overview?.node === undefined && h('p', { class: 'nothing over' }, t.map.noNode),
+      ),
+      !lab &&
+        h(
+          'div',
+          { class: 'search' },
+          h('input', {
+            type: 'search',
+            class: 'query',
+            'aria-label': t.map.search,
+            placeholder: t.map.placeholder,
+            value: state.query,
+            onInput: (event: InputEvent) => this.#search((event.currentTarget as HTMLInputElement).value),
+            onKeyDown: (event: KeyboardEvent) => event.key === 'Enter' && this.#showFirst(),
+          }),
+          found !== undefined && h('span', { class: 'count', role: 'status' }, t.map.found(f.count(found.size), f.count(total))),
+        ),
+      legend(app),
+      h(
+        'div',
+        { class: 'zoom' },
+        button('+', () => this.#stage?.zoomBy(1.4), { class: 'icon', 'aria-label': t.map.zoomIn, title: t.map.zoomIn }),
+        button('−', () => this.#stage?.zoomBy(1 / 1.4), { class: 'icon', 'aria-label': t.map.zoomOut, title: t.map.zoomOut }),
+        button('◱', () => this.#stage?.fitAll(), { class: 'icon', 'aria-label': t.map.fit, title: t.map.fit }),
+      ),
+    );
+  }
+}
+
+const NO_PEERS: readonly PeerView[] = [];
+
+function legend({ t, f, state }: App): VNode {
+  const peers = state.mode === 'lab' ? (state.lab?.nodes.flatMap((node) => node.peers) ?? []) : (state.peers?.peers ?? NO_PEERS);
+  const counts = new Map<PeerView['state'], number>();
+  for (const peer of peers) counts.set(peer.state, (counts.get(peer.state) ?? 0) + 1);
+  return h(
+    'div',
+    { class: 'legend', role: 'group', 'aria-label': t.map.legend, title: t.map.flow },
+    (['tunnel', 'direct', 'refused', 'left_out'] as const)
+      .filter((one) => counts.has(one))
+      .map((one) => h('span', { key: one }, tag(one, t.state[one], t.stateWhy[one]), h('b', { class: 'num' }, f.count(counts.get(one) ?? 0)))),
+  );
+}
+
+function moves(flow: { out: number; in: number } | undefined): boolean {
+  return flow !== undefined && (flow.out > 0 || flow.in > 0);
+}
+
+function sameKey(a: readonly unknown[] | undefined, b: readonly unknown[]): boolean {
+  return a !== undefined && a.length === b.length && a.every((value, i) => value === b[i]);
+}
+
+/** What of a node and its pods decides how its card looks. */
+function nodeShape(node: NodeView, pods: readonly PodView[]): string {
+  const devices = node.devices.map(({ name, up, mac, vni }) => [name, up, mac, vni]);
+  const own = pods.map((pod) => [podKey(pod), pod.name, pod.addresses[0], pod.namespace, pod.up]);
+  return JSON.stringify([node.name, node.subnets, node.publicIps, node.external.name, devices, own]);
+}
+
+function labShape({ nodes, places }: LabView): string {
+  const parts = nodes.map(({ name, agent, ip, overview, peers }) => [
+    name,
+    agent,
+    ip,
+    overview?.node === undefined ? null : nodeShape(overview.node, overview.pods),
+    peers.map((peer) => [peer.name, peer.state]),
+  ]);
+  return JSON.stringify([parts, places.includes('world')]);
+}
+
+function trailOf(player: Player, scene: Scene, lab: LabView): Trail | undefined {
+  const points = player.steps.map(({ hop }) => hopPoint(scene, lab, hop) ?? { x: 0, y: 0 });
+  const way = player.steps[player.index]?.way;
+  const from = points[player.index];
+  if (from === undefined) return undefined;
+  const next = points[player.index + 1] ?? from;
+  const share = ease(player.progress);
+  const first = player.steps.findIndex((step) => step.way === way);
+  return {
+    passed: points.slice(first, player.index + 1),
+    ahead: points.slice(player.index + 1).filter((_, i) => player.steps[player.index + 1 + i]?.way === way),
+    packet: { x: from.x + (next.x - from.x) * share, y: from.y + (next.y - from.y) * share },
+    wrapped: player.steps[player.index]?.hop.wrapped === true,
+    moving: player.playing,
+  };
+}
+
+/** It rests at a device and hurries between them. */
+function ease(share: number): number {
+  const moved = Math.max(0, (share - 0.45) / 0.55);
+  return moved * moved * (3 - 2 * moved);
+}
