@@ -14,6 +14,8 @@ const steps = [
   ['format', [bunPath(), 'fmt', '--no-script', '--check', 'src', 'test', 'scripts']],
   ['lint', [...tool('oxlint', 'bin/oxlint'), '--deny-warnings', 'src', 'test', 'scripts']],
   ['types', [...tool('typescript', 'bin/tsc'), '-p', '.']],
+  // For browsers: the only sources that know of documents and windows.
+  ['types of the page', [...tool('typescript', 'bin/tsc'), '-p', 'src/page/client']],
   ['dead code', [...tool('knip', 'bin/knip.js'), '--no-progress', '--treat-config-hints-as-errors']],
   // They take milliseconds; the limit is for a machine that is busy with something else.
   ['unit tests', [bunPath(), 'test', '--parallel', '--timeout=60000', './src']],

@@ -1,4 +1,4 @@
-import { h, render } from 'preact';
+import { render } from 'preact';
 import { Client } from './app/client.ts';
 import { attachKeys } from './app/keys.ts';
 import { Settings } from './app/settings.ts';
@@ -8,6 +8,7 @@ import { formatRoute, parseRoute } from './data/route.ts';
 import { actionsOf } from './app/actions.ts';
 import { Format } from './text/format.ts';
 import { LANGUAGES } from './text/languages.ts';
+import { h } from './view/h.ts';
 import { Page } from './view/shell.ts';
 
 /** Joins the parts and starts asking. */
@@ -28,6 +29,7 @@ function start(root: HTMLElement): void {
     states: [],
     help: false,
   };
+  const dark = matchMedia('(prefers-color-scheme: dark)');
   let drawn = 0;
   let format = new Format(initial.language);
   const store = new Store(initial, () => {
@@ -41,7 +43,8 @@ function start(root: HTMLElement): void {
     const t = LANGUAGES[state.language];
     if (format.locale !== state.language) format = new Format(state.language);
     document.documentElement.lang = state.language;
-    document.documentElement.dataset['theme'] = state.theme;
+    document.documentElement.dataset['theme'] =
+      state.theme === 'system' ? (dark.matches ? 'dark' : 'light') : state.theme;
     const name = state.lab?.name ?? state.overview?.node?.name;
     document.title = name === undefined ? t.product : t.title(name.slice(0, 60));
     render(h(Page, { app: { state, t, f: format, act } }), root);
@@ -54,6 +57,7 @@ function start(root: HTMLElement): void {
     client.routed();
   });
   attachKeys(store, act);
+  dark.addEventListener('change', () => store.set({}));
   const visible = () => (document.hidden ? client.poller.pause() : client.poller.resume());
   document.addEventListener('visibilitychange', visible);
   // The network is back, or the page comes back from the browser's memory.

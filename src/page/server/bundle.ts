@@ -15,11 +15,19 @@ export interface PageFiles {
 export function bundlePage(): PageFiles {
   const client = `${import.meta.dir}/../client`;
   const options = ['--minify', '--target=browser', '--format=esm'];
-  const made = Bun.spawnSync([process.execPath, 'build', ...options, `${client}/main.ts`]);
-  if (!made.success) throw new Error(`the page cannot be bundled: ${made.stderr}`);
-  const script = made.stdout.toString();
+  const made = (file: string) => {
+    const { success, stdout, stderr } = Bun.spawnSync([
+      process.execPath,
+      'build',
+      ...options,
+      `${client}/${file}`,
+    ]);
+    if (!success) throw new Error(`the page cannot be bundled: ${stderr}`);
+    return stdout.toString();
+  };
+  const script = made('main.ts');
   const html = readFileSync(`${client}/index.html`, 'utf8');
-  const style = readFileSync(`${client}/page.css`, 'utf8');
+  const style = made('page.css');
   const hash = new Bun.CryptoHasher('sha256').update(html).update(script).update(style);
   return { html, script, style, revision: hash.digest('hex').slice(0, 16) };
 }

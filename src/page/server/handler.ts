@@ -74,6 +74,8 @@ class Page {
     }
     const routed = routes.find(({ path }) => path === pathname);
     if (routed !== undefined) return this.#route(request, routed);
+    // Every page asks whether it is the lab's; a browser would complain of 404 in its console.
+    if (pathname === '/api/lab') return noLab(request);
     const [, api, kind, name, verb, ...rest] = pathname.split('/');
     if (api !== 'api' || kind === undefined || rest.length > 0) throw nothing();
     if (kind === 'overview' && name === undefined) return this.#get(request, kind, source.overview);
@@ -149,6 +151,11 @@ function fileOf(request: Request, { of, type }: (typeof FILES)[string], files: P
   const headers = { 'content-type': type, 'cache-control': 'no-cache', etag };
   if (hasTag(request.headers.get('if-none-match'), etag)) return strictly(null, { status: 304, headers });
   return strictly(files[of], { headers });
+}
+
+function noLab(request: Request): Response {
+  allow(request, 'GET');
+  return strictly(null, { status: 204, headers: { 'cache-control': 'no-store' } });
 }
 
 function document(text: string): Response {

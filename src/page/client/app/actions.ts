@@ -25,7 +25,9 @@ export function actionsOf(store: Store, client: Client, settings: Settings): Act
     },
     toggleState: (state) => {
       const { states } = store.state;
-      store.set({ states: states.includes(state) ? states.filter((one) => one !== state) : [...states, state] });
+      store.set({
+        states: states.includes(state) ? states.filter((one) => one !== state) : [...states, state],
+      });
     },
     setHelp: (help) => store.set({ help }),
     compare: (name) => client.loadDetail(name),
@@ -37,7 +39,11 @@ export function actionsOf(store: Store, client: Client, settings: Settings): Act
       const start = from ?? walk.from;
       const end = to ?? (from === undefined || walk.value === undefined ? walk.to : undefined);
       store.set({
-        walk: { running: false, ...(start === undefined ? {} : { from: start }), ...(end === undefined || end === start ? {} : { to: end }) },
+        walk: {
+          running: false,
+          ...(start === undefined ? {} : { from: start }),
+          ...(end === undefined || end === start ? {} : { to: end }),
+        },
       });
     },
     startWalk: () => {
@@ -51,7 +57,8 @@ export function actionsOf(store: Store, client: Client, settings: Settings): Act
       const player = change(walk.player);
       const patch = { walk: { ...walk, player } };
       // The way between two devices is the map's alone: nothing else is to be drawn for it.
-      if (player.index === walk.player.index && player.playing === walk.player.playing && player.playing) store.setQuietly(patch);
+      if (player.index === walk.player.index && player.playing === walk.player.playing && player.playing)
+        store.setQuietly(patch);
       else store.set(patch);
     },
   };

@@ -53,7 +53,7 @@ export async function ask<T>(question: Question): Promise<Answer<T>> {
     },
     ...(post === undefined ? {} : { method: 'POST', body: JSON.stringify(post) }),
   });
-  if (response.status === 304) return {};
+  if (response.status === 304 || response.status === 204) return {};
   const body: unknown = await response.json().catch((error: unknown) => {
     if (signal.aborted) throw error;
     return undefined;

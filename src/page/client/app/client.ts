@@ -63,10 +63,12 @@ export class Client {
     }
   }
 
-  /** The lab answers `/api/lab`, an agent says that there is no such thing. */
+  /** The lab answers `/api/lab` with itself, an agent with nothing. */
   async #findMode(signal: AbortSignal): Promise<void> {
     try {
-      this.#takeLab(await this.#askLab(signal));
+      const lab = await this.#askLab(signal);
+      if (lab === undefined) this.#store.set({ mode: 'node' });
+      else this.#takeLab(lab);
     } catch (error) {
       const failure = error instanceof AnswerError ? error.failure : undefined;
       if (failure?.kind !== 'status' || failure.status !== 404) throw error;
@@ -75,7 +77,12 @@ export class Client {
   }
 
   async #askLab(signal: AbortSignal): Promise<LabView | undefined> {
-    const { value } = await ask<LabView>({ path: '/api/lab', signal, lists: ['nodes', 'places'], schema: true });
+    const { value } = await ask<LabView>({
+      path: '/api/lab',
+      signal,
+      lists: ['nodes', 'places'],
+      schema: true,
+    });
     return value;
   }
 
@@ -151,7 +158,9 @@ export class Client {
 
   loadRules(): void {
     const question = { path: '/api/rules', lists: ['families', 'differences'], schema: true };
-    this.#once<RulesView>('rules', question, (rules) => this.#store.set({ rules: keep(this.#store.state.rules, rules) }));
+    this.#once<RulesView>('rules', question, (rules) =>
+      this.#store.set({ rules: keep(this.#store.state.rules, rules) }),
+    );
   }
 
   loadDetail(name: string): void {
@@ -163,7 +172,12 @@ export class Client {
   }
 
   probe(name: string): void {
-    const question = { path: `/api/peers/${encode(name)}/probe`, lists: ['results'], schema: false, post: {} };
+    const question = {
+      path: `/api/peers/${encode(name)}/probe`,
+      lists: ['results'],
+      schema: false,
+      post: {},
+    };
     this.#once<ProbeView>('probe', question, (probe) => this.#store.set({ probe: { ...probe, name } }));
   }
 
@@ -181,7 +195,10 @@ export class Client {
     const running = new AbortController();
     this.#running.set(kind, running);
     const limit = question.post === undefined ? TIMEOUT_MS : LONG_TIMEOUT_MS;
-    const timer = setTimeout(() => running.abort(new DOMException('no answer in time', 'TimeoutError')), limit);
+    const timer = setTimeout(
+      () => running.abort(new DOMException('no answer in time', 'TimeoutError')),
+      limit,
+    );
     told({ running: true });
     void ask<T>({ ...question, signal: running.signal })
       .then(

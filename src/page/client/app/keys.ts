@@ -6,7 +6,7 @@ import { THEMES, type Store } from './state.ts';
 
 /** The shortcuts that hold everywhere but where something is typed. */
 export function attachKeys(store: Store, act: Actions): void {
-  addEventListener('keydown', (event) => {
+  document.addEventListener('keydown', (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
     if (store.state.help) return;
     const target = event.target instanceof HTMLElement ? event.target : undefined;

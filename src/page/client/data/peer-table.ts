@@ -61,7 +61,9 @@ const COMPARE: Readonly<Record<Column, (a: Row, b: Row) => number>> = {
 };
 
 export function byAddress(a: Row, b: Row): number {
-  return a.address[0] - b.address[0] || Number(a.address[1] > b.address[1]) - Number(a.address[1] < b.address[1]);
+  return (
+    a.address[0] - b.address[0] || Number(a.address[1] > b.address[1]) - Number(a.address[1] < b.address[1])
+  );
 }
 
 function byText(a: string, b: string): number {

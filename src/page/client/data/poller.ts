@@ -62,7 +62,10 @@ export class Poller {
     const { ask, interval, timeout, timers } = this.#options;
     const running = new AbortController();
     this.#running = running;
-    const late = timers.set(() => running.abort(new DOMException('no answer in time', 'TimeoutError')), timeout);
+    const late = timers.set(
+      () => running.abort(new DOMException('no answer in time', 'TimeoutError')),
+      timeout,
+    );
     let delay = interval;
     try {
       await ask(running.signal);

@@ -34,8 +34,12 @@ export function attachGestures(element: HTMLElement, stage: Stage, clicked: (at:
     const share = other === undefined ? 1 : 0.5;
     stage.panBy({ x: (now.x - before.x) * share, y: (now.y - before.y) * share });
     if (other !== undefined) {
-      const [near, far] = [Math.hypot(before.x - other.x, before.y - other.y), Math.hypot(now.x - other.x, now.y - other.y)];
-      if (near > 0 && far > 0) stage.zoomBy(far / near, { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
+      const [near, far] = [
+        Math.hypot(before.x - other.x, before.y - other.y),
+        Math.hypot(now.x - other.x, now.y - other.y),
+      ];
+      if (near > 0 && far > 0)
+        stage.zoomBy(far / near, { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
     }
     pointers.set(event.pointerId, now);
   };
@@ -50,11 +54,19 @@ export function attachGestures(element: HTMLElement, stage: Stage, clicked: (at:
     const px = event.deltaY * [1, 30, 400][event.deltaMode]!;
     stage.zoomBy(Math.exp(-Math.max(-200, Math.min(200, px)) * (event.ctrlKey ? 0.01 : 0.0022)), at(event));
   };
-  const listeners = { pointerdown: down, pointermove: move, pointerup: up, pointercancel: up, pointerleave: leave };
-  for (const [type, listener] of Object.entries(listeners)) element.addEventListener(type, listener as EventListener);
+  const listeners = {
+    pointerdown: down,
+    pointermove: move,
+    pointerup: up,
+    pointercancel: up,
+    pointerleave: leave,
+  };
+  for (const [type, listener] of Object.entries(listeners))
+    element.addEventListener(type, listener as EventListener);
   element.addEventListener('wheel', wheel, { passive: false });
   return () => {
-    for (const [type, listener] of Object.entries(listeners)) element.removeEventListener(type, listener as EventListener);
+    for (const [type, listener] of Object.entries(listeners))
+      element.removeEventListener(type, listener as EventListener);
     element.removeEventListener('wheel', wheel);
   };
 }

@@ -96,7 +96,11 @@ function worse(a: PeerView['state'] | undefined, b: PeerView['state'] | undefine
 }
 
 /** Where in the scene a packet is seen: at the device, else at the place. */
-export function hopPoint(scene: Scene, lab: LabView, hop: Pick<HopView, 'place' | 'device'>): Point | undefined {
+export function hopPoint(
+  scene: Scene,
+  lab: LabView,
+  hop: Pick<HopView, 'place' | 'device'>,
+): Point | undefined {
   const { kind, name } = hop.place;
   if (kind === 'underlay' || kind === 'world') return middle(scene.byId.get(`place ${kind}`));
   if (kind === 'pod') return middle(scene.items.find((item) => item.kind === 'pod' && item.place === name));

@@ -116,9 +116,9 @@ function podItem(node: string, pod: PodView, box: Box): Item {
 /** The part of an address in which the pods of a node differ. */
 function shortAddress(address: string): string {
   const bare = address.split('/', 1)[0] ?? '';
-  if (bare.includes(':')) return `…${bare.slice(Math.max(bare.lastIndexOf(':', bare.length - 2), 0))}`;
+  if (bare.includes(':')) return bare.slice(Math.max(bare.lastIndexOf(':', bare.length - 2), 0));
   const last = bare.lastIndexOf('.');
-  return last < 0 ? bare : `…${bare.slice(last)}`;
+  return last < 0 ? bare : bare.slice(last);
 }
 
 function stub(pod: Item, to: Point): Link {

@@ -27,7 +27,8 @@ export function nodeScene({ node, pods, peers, words }: NodeSceneInput): Scene {
   const centreParts = placeCard(card, core);
   const overlay = node.devices.find((device) => device.vni !== undefined) ?? node.devices[0];
   const meter = overlay === undefined ? {} : { meter: `device ${node.name} ${overlay.name}` };
-  const around1 = peers.length <= SINGLE_UP_TO ? singles(peers, size) : gathered(groupPeers(peers), size, words);
+  const around1 =
+    peers.length <= SINGLE_UP_TO ? singles(peers, size) : gathered(groupPeers(peers), size, words);
   const links = around1.tunnels.flatMap(({ box, members, id }) =>
     strands({ box, members, id, core, meter: meter.meter }),
   );
@@ -37,7 +38,11 @@ export function nodeScene({ node, pods, peers, words }: NodeSceneInput): Scene {
 
 interface Surroundings {
   readonly items: readonly Item[];
-  readonly tunnels: readonly { readonly id: string; readonly box: Box; readonly members: readonly PeerView[] }[];
+  readonly tunnels: readonly {
+    readonly id: string;
+    readonly box: Box;
+    readonly members: readonly PeerView[];
+  }[];
 }
 
 function singles(peers: readonly PeerView[], core: Size): Surroundings {
@@ -79,7 +84,7 @@ function gathered(groups: readonly Group[], core: Size, words: NodeSceneInput['w
     group.peers.forEach((peer, n) => {
       const x = box.x + GROUP_PAD + (n % columns) * (CELL.w + CELL_GAP);
       const y = box.y + GROUP_PAD + GROUP_TITLE + Math.floor(n / columns) * (CELL.h + CELL_GAP);
-      items.push(peerItem(peer, { x, y, ...CELL }));
+      items.push({ ...peerItem(peer, { x, y, ...CELL }), inGroup: true });
     });
     tunnels.push({ id, box, members: group.peers });
   });

@@ -22,7 +22,7 @@ export class TextPainter {
 function measure(ctx: CanvasRenderingContext2D, text: string, room: number): string {
   const whole = cut(text, 200);
   if (ctx.measureText(whole).width <= room) return whole;
-  let [low, high] = [0, Math.min(200, [...whole].length)];
+  let [low, high] = [0, Math.min(200, Array.from(whole).length)];
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
     if (ctx.measureText(cut(text, middle)).width <= room) low = middle;
@@ -57,11 +57,12 @@ function draw({ ctx, palette, text }: Frame, line: Line, x: number, y: number, w
 /** Title and lines stacked and centred in the height of the box. */
 function boxTexts(frame: Frame, item: Item, { x, y, w, h }: Px): void {
   if (w < 44 || h < 11) return;
-  const size = Math.max(9.5, Math.min(15, h / 3, w / 7.5));
-  const lead = size * 1.3;
+  const wanted = 1 + Math.min(2, item.lines.length);
+  const size = Math.max(9.5, Math.min(15, h / wanted / 1.45, w / 7.5));
+  const lead = size * 1.25;
   const left = x + Math.min(10, w * 0.06) + (item.kind === 'peer' ? 3 : 0);
   const width = w - (left - x) - Math.min(6, w * 0.04);
-  const lines = item.lines.slice(0, Math.max(0, Math.floor((h - 6) / lead) - 1));
+  const lines = item.lines.slice(0, Math.max(0, Math.floor((h - 3) / lead) - 1));
   const top = y + h / 2 - ((lines.length + 1) * lead) / 2 + lead / 2;
   const mono = item.kind !== 'peer' && item.kind !== 'place';
   draw(frame, { text: item.title, size, mono, strong: true }, left, top, width);
@@ -79,7 +80,13 @@ function nodeTexts(frame: Frame, item: Item, { x, y, w }: Px): void {
   draw(frame, { text: item.title, size, mono: false, strong: true }, left, y + 20 * scale, width);
   if (scale < 0.55) return;
   const line = item.lines.map((text) => visible(text)).join('   ');
-  draw(frame, { text: line, size: Math.max(9.5, 11.5 * scale), mono: true, strong: false }, left, y + 40 * scale, width);
+  draw(
+    frame,
+    { text: line, size: Math.max(9.5, 11.5 * scale), mono: true, strong: false },
+    left,
+    y + 40 * scale,
+    width,
+  );
 }
 
 /** On one line where there is room, else only the prefix, else nothing. */
@@ -90,7 +97,13 @@ function groupTexts(frame: Frame, item: Item, { x, y, w, h }: Px): void {
   const size = Math.max(9, Math.min(14, height * 0.62));
   const middle = y + 3 * scale + height / 2;
   const left = x + 6 * scale;
-  const used = draw(frame, { text: item.title, size, mono: true, strong: true }, left, middle, w - 12 * scale);
+  const used = draw(
+    frame,
+    { text: item.title, size, mono: true, strong: true },
+    left,
+    middle,
+    w - 12 * scale,
+  );
   const rest = w - 12 * scale - used - 10;
   const [count = ''] = item.lines;
   if (rest > 30) {

@@ -29,6 +29,8 @@ export function paintTop(frame: Frame, top: Top): void {
   const { ctx, screen, scene } = frame;
   ctx.clearRect(0, 0, screen.w, screen.h);
   paintFlow(frame, top);
+  clearBoxes(frame);
+  paintPods(frame, top);
   for (const item of [top.hover, ...top.chosen]) if (item !== undefined) paintTies(frame, item);
   for (const item of top.chosen) paintRing(frame, item, 2.5);
   if (top.focus !== undefined) paintRing(frame, top.focus, 2, [5, 3]);
@@ -49,18 +51,44 @@ function paintFlow({ ctx, scene, view, palette }: Frame, { flow, phase }: Top): 
     ] as const) {
       if (packets <= 0) continue;
       traceLink(ctx, view, link);
-      const speed = Math.min(90, 14 + 14 * Math.log10(1 + packets));
-      ctx.setLineDash(sign < 0 ? [2, 22] : [2, 30]);
-      ctx.lineDashOffset = ((sign * phase * speed) / 1000) % (22 * 30 * 32);
+      const speed = Math.min(70, 12 + 11 * Math.log10(1 + packets));
+      const period = sign < 0 ? 26 : 34;
+      ctx.setLineDash([0, period]);
+      ctx.lineDashOffset = ((sign * phase * speed) / 1000) % period;
       ctx.strokeStyle = palette.ink;
-      ctx.globalAlpha = 0.75;
-      ctx.lineWidth = Math.min(3, linkWidth(link) + 0.6);
+      ctx.globalAlpha = 0.6;
+      ctx.lineWidth = Math.min(3.4, linkWidth(link) + 1.4);
       ctx.stroke();
     }
   }
   ctx.setLineDash([]);
   ctx.lineCap = 'butt';
   ctx.globalAlpha = 1;
+}
+
+/** How much each pod sends and receives: a bar at its foot, by the order of magnitude. */
+function paintPods({ ctx, scene, view, screen, palette }: Frame, { flow }: Top): void {
+  ctx.fillStyle = palette.tones.tunnel;
+  for (const item of scene.items) {
+    const rate = item.kind === 'pod' && item.meter !== undefined ? flow(item.meter) : undefined;
+    const packets = rate === undefined ? 0 : rate.out + rate.in;
+    if (packets <= 0) continue;
+    const { x, y, w, h } = pxOf(view, item);
+    if (x > screen.w || y > screen.h || x + w < 0 || y + h < 0) continue;
+    const height = Math.max(1, Math.min(3, h * 0.2));
+    const length = (w - 4) * Math.min(1, Math.log10(1 + packets) / 5);
+    ctx.fillRect(x + 2, y + h - height - 1, Math.max(1, length), height);
+  }
+}
+
+/** Links pass below what stands in their way, and so does what runs along them. */
+function clearBoxes({ ctx, scene, view }: Frame): void {
+  for (const item of scene.items) {
+    if (item.kind !== 'group' && item.kind !== 'peer' && item.kind !== 'place') continue;
+    if (item.kind === 'peer' && item.inGroup === true) continue;
+    const { x, y, w, h } = pxOf(view, item);
+    ctx.clearRect(x, y, w, h);
+  }
 }
 
 /** The links of an item, stronger; of one peer among many, a line of its own. */
@@ -143,7 +171,11 @@ function paintTrail({ ctx, view, palette }: Frame, trail: Trail, phase: number):
     ctx.fillStyle = palette.accent;
     ctx.fill();
   }
-  paintPacket(ctx, palette.accent, palette.panel, { ...toScreen(view, trail.packet), wrapped: trail.wrapped, phase });
+  paintPacket(ctx, palette.accent, palette.panel, {
+    ...toScreen(view, trail.packet),
+    wrapped: trail.wrapped,
+    phase,
+  });
 }
 
 function paintPacket(

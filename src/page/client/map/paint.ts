@@ -45,7 +45,8 @@ export function paintBase(frame: Frame): void {
     const px = pxOf(view, item);
     if (!onScreen(px, screen)) continue;
     const dim = frame.found !== undefined && item.kind === 'peer' && !frame.found.has(item.id);
-    if (px.w < 48 && (item.kind === 'peer' || item.kind === 'pod')) addCell(dim ? pale : cells, item.tone, px);
+    if (px.w < 48 && (item.kind === 'peer' || item.kind === 'pod'))
+      addCell(dim ? pale : cells, item.tone, px);
     else {
       paintCard(frame, item, px, dim);
       if (!dim) texts.push({ item, px });
@@ -98,7 +99,8 @@ function paintCard({ ctx, palette, view }: Frame, item: Item, px: Px, dim: boole
   ctx.globalAlpha = dim ? 0.3 : 1;
   ctx.beginPath();
   ctx.roundRect(x, y, w, h, radius);
-  ctx.fillStyle = item.kind === 'group' ? palette.ground : item.kind === 'node' ? palette.panel : palette.raised;
+  ctx.fillStyle =
+    item.kind === 'group' ? palette.ground : item.kind === 'node' ? palette.panel : palette.raised;
   if (item.kind === 'device' && item.title === 'cni0') ctx.fillStyle = palette.line;
   ctx.fill();
   const marked = item.tone !== 'plain' && item.tone !== 'pod';
@@ -125,7 +127,7 @@ export function traceLink(ctx: CanvasRenderingContext2D, view: Viewport, { from,
 
 /** Thicker for many, but never so that it covers. */
 export function linkWidth({ weight }: Link): number {
-  return 1 + Math.min(4, Math.log2(weight) * 0.6);
+  return 1 + Math.min(2.5, Math.log2(weight) * 0.3);
 }
 
 function paintLink({ ctx, view, palette, found }: Frame, link: Link): void {

@@ -14,6 +14,8 @@ export interface Item {
   readonly tone: Tone;
   readonly title: string;
   readonly lines: readonly string[];
+  /** It stands inside a group. */
+  readonly inGroup?: true;
   /** A name that a walk may begin or end at. */
   readonly place?: string;
   /** Whose counters say how busy it is. */

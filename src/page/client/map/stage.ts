@@ -156,7 +156,11 @@ export class Stage {
     this.#palette ??= readPalette(base);
     const shown = look();
     const parts = { scene, view, screen: this.#screen, palette: this.#palette, text: this.#text };
-    const frame: Frame = { ...parts, ctx: below, ...(shown.found === undefined ? {} : { found: shown.found }) };
+    const frame: Frame = {
+      ...parts,
+      ctx: below,
+      ...(shown.found === undefined ? {} : { found: shown.found }),
+    };
     if (this.#dirty) paintBase(frame);
     this.#dirty = false;
     // The first frame after a rest takes no step.

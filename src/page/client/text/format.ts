@@ -79,7 +79,8 @@ export class Format {
 
   /** A short time in ms. */
   ms(value: number): string {
-    const [unit, rest] = value >= 1000 ? (['second', value / 1000] as const) : (['millisecond', value] as const);
+    const [unit, rest] =
+      value >= 1000 ? (['second', value / 1000] as const) : (['millisecond', value] as const);
     const maximumFractionDigits = rest < 10 ? 2 : rest < 100 ? 1 : 0;
     return this.#number({ style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits }).format(rest);
   }

@@ -4,11 +4,10 @@
  */
 
 /**
- * Control characters, line separators, zero-width and bidirectional controls, tags, noncharacters, lone surrogates (UAX #9,
- * UTS #36); and further combining marks where more than four stand on one character.
+ * Control characters, line separators, what has no width or only directs (UAX #9, UTS #36), noncharacters, lone surrogates; and
+ * further combining marks where more than four stand on one character.
  */
-const HIDDEN =
-  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Cn}\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f]|(?<=\p{M}{4})\p{M}+/gu;
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Cn}\p{DI}]|(?<=\p{M}{4})\p{M}+/gu;
 
 /** `text` with every character that cannot be seen replaced by its code point, as `⟨U+202E⟩`. */
 export function visible(text: string): string {
@@ -22,7 +21,7 @@ export function visible(text: string): string {
 export function cut(text: string, max: number): string {
   // What is far too long is not gone through as a whole.
   const whole = text.length > 8 * max ? text.slice(0, 4 * max) + text.slice(-4 * max) : text;
-  const characters = [...visible(whole)];
+  const characters = Array.from(visible(whole));
   if (characters.length <= max) return characters.join('');
   const tail = Math.floor((max - 1) / 3);
   const head = max - 1 - tail;

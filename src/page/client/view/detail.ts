@@ -1,6 +1,7 @@
-import { h, type ComponentChildren, type VNode } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 import type { EntryView, PeerView, ProbeView } from '../../model.ts';
 import { formatRoute, type Route } from '../data/route.ts';
+import { h } from './h.ts';
 import { shownNode, type App } from './app.ts';
 import { button, failureText, lines, mono, tag, text } from './parts.ts';
 
@@ -28,7 +29,11 @@ export function detail(app: App): VNode | null {
       'header',
       null,
       h('h2', { tabIndex: -1 }, text(name, 80)),
-      button('✕', () => app.act.go(back), { class: 'icon', 'aria-label': t.detail.close, title: t.detail.close }),
+      button('✕', () => app.act.go(back), {
+        class: 'icon',
+        'aria-label': t.detail.close,
+        title: t.detail.close,
+      }),
     ),
     peer === undefined
       ? h('p', { class: 'nothing' }, own?.running === true ? t.detail.loading : t.detail.gone)
@@ -46,12 +51,24 @@ function otherView({ state, t }: App, name: string): VNode | null {
 
 function known({ t }: App, peer: PeerView): VNode {
   const facts: [string, ComponentChildren][] = [
-    [t.peers.columns.state, [tag(peer.state, t.state[peer.state]), h('small', null, peer.why === undefined ? t.stateWhy[peer.state] : text(peer.why, 300))]],
+    [
+      t.peers.columns.state,
+      [
+        tag(peer.state, t.state[peer.state]),
+        h('small', null, peer.why === undefined ? t.stateWhy[peer.state] : text(peer.why, 300)),
+      ],
+    ],
     [t.detail.subnets, lines(peer.subnets)],
     [t.detail.addresses, lines(peer.publicIps)],
-    ...(peer.vtepMac === undefined ? [] : [[t.detail.mac, mono(peer.vtepMac)] as [string, ComponentChildren]]),
+    ...(peer.vtepMac === undefined
+      ? []
+      : [[t.detail.mac, mono(peer.vtepMac)] as [string, ComponentChildren]]),
   ];
-  return h('dl', { class: 'facts' }, facts.map(([name, value]) => h('div', { key: name }, h('dt', null, name), h('dd', null, value))));
+  return h(
+    'dl',
+    { class: 'facts' },
+    facts.map(([name, value]) => h('div', { key: name }, h('dt', null, name), h('dd', null, value))),
+  );
 }
 
 function entries({ state, t, act }: App, name: string, peer: PeerView): VNode {
@@ -67,12 +84,17 @@ function entries({ state, t, act }: App, name: string, peer: PeerView): VNode {
       t.detail.entries,
       button(t.detail.again, () => act.compare(name), { class: 'quiet', disabled: mine?.running === true }),
     ),
-    mine?.failure !== undefined && h('p', { class: 'troubles bad' }, t.detail.failed, ' ', failureText(t, mine.failure)),
+    mine?.failure !== undefined &&
+      h('p', { class: 'troubles bad' }, t.detail.failed, ' ', failureText(t, mine.failure)),
     list === undefined
       ? mine?.failure === undefined && h('p', { class: 'nothing' }, t.detail.loading)
       : list.length === 0
         ? h('p', { class: 'nothing' }, peer.why === undefined ? t.detail.noEntries : text(peer.why, 300))
-        : h('ul', { class: 'entries' }, list.map((entry, i) => entryItem(t, entry, i))),
+        : h(
+            'ul',
+            { class: 'entries' },
+            list.map((entry, i) => entryItem(t, entry, i)),
+          ),
   );
 }
 
@@ -83,7 +105,9 @@ function entryItem(t: App['t'], { type, text: line, state, found }: EntryView, k
     h('span', { class: 'kind' }, t.detail.type[type]),
     tag(TONES[state], t.detail.entry[state]),
     h('code', null, text(line, 400)),
-    found === undefined ? null : h('span', { class: 'found' }, t.detail.found, ' ', h('code', null, text(found, 400))),
+    found === undefined
+      ? null
+      : h('span', { class: 'found' }, t.detail.found, ' ', h('code', null, text(found, 400))),
   );
 }
 

@@ -1,5 +1,6 @@
-import { h, type ComponentChildren, type VNode } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 import type { Overview } from '../../model.ts';
+import { h } from './h.ts';
 import { mono, tag, text } from './parts.ts';
 import type { App } from './app.ts';
 
@@ -15,9 +16,16 @@ export function health({ state, t, f }: App): VNode | null {
       w.mtu,
       node === undefined
         ? w.unknown
-        : [f.count(node.mtu), small(w.mtuOf(node.external.name.slice(0, 20), node.external.mtu))],
+        : [f.count(node.mtu), small(w.mtuOf(node.external.name.slice(0, 20), f.count(node.external.mtu)))],
     ],
-    [w.uptime, h('span', { title: f.moment(overview.health.startedAt) }, f.duration(overview.now - overview.health.startedAt))],
+    [
+      w.uptime,
+      h(
+        'span',
+        { title: f.moment(overview.health.startedAt) },
+        f.duration(overview.now - overview.health.startedAt),
+      ),
+    ],
     [w.lastPass, lastPass(overview, { t, f })],
     [w.store, store(overview, { t })],
     [w.rules, rules === undefined ? w.unknown : rulesFact(rules, { t })],
@@ -81,7 +89,11 @@ function rulesFact(rules: NonNullable<Overview['rules']>, { t }: Pick<App, 't'>)
 function peersFact(peers: NonNullable<Overview['peers']>, { t, f }: Pick<App, 't' | 'f'>): ComponentChildren {
   const { wanted, programmed, leftOut } = peers;
   return [
-    h('span', { class: programmed < wanted - leftOut ? 'warn' : '' }, t.health.programmed(f.count(programmed), f.count(wanted))),
+    h(
+      'span',
+      { class: programmed < wanted - leftOut ? 'warn' : '' },
+      t.health.programmed(f.count(programmed), f.count(wanted)),
+    ),
     leftOut > 0 ? small(h('span', { class: 'warn' }, t.health.leftOut(f.count(leftOut)))) : null,
   ];
 }
@@ -93,7 +105,11 @@ function addresses({ node }: Overview, { t, f }: Pick<App, 't' | 'f'>): Componen
     const free = t.health.free(f.count(Math.max(0, capacity - used)));
     return h(
       'span',
-      { key: subnet, class: 'addresses', title: `${subnet}: ${t.health.used(f.count(used), f.count(capacity))}, ${free}` },
+      {
+        key: subnet,
+        class: 'addresses',
+        title: `${subnet}: ${t.health.used(f.count(used), f.count(capacity))}, ${free}`,
+      },
       t.health.used(f.count(used), f.count(capacity)),
       h('meter', { class: tone, min: 0, max: Math.max(1, capacity), value: used, 'aria-label': subnet }),
       small(free),
@@ -103,7 +119,9 @@ function addresses({ node }: Overview, { t, f }: Pick<App, 't' | 'f'>): Componen
 
 function traffic(overview: Overview, { state, f, t }: Pick<App, 'state' | 'f' | 't'>): ComponentChildren {
   const name = overview.node?.name ?? '';
-  const rates = (overview.node?.devices ?? []).map((device) => state.meter.rate(`device ${name} ${device.name}`));
+  const rates = (overview.node?.devices ?? []).map((device) =>
+    state.meter.rate(`device ${name} ${device.name}`),
+  );
   const known = rates.filter((rate) => rate !== undefined);
   if (known.length === 0) return '–';
   const sum = (key: 'rxBytes' | 'txBytes') => known.reduce((total, rate) => total + rate[key], 0);
@@ -120,7 +138,9 @@ function troubles(overview: Overview, { t }: Pick<App, 't'>): VNode | null {
     ...health.reasons,
     ...(health.store.trouble === undefined ? [] : [`${t.health.store}: ${health.store.trouble}`]),
     ...(rules?.error === undefined ? [] : [`${t.health.rules}: ${rules.error}`]),
-    ...(node?.devices ?? []).filter(({ up }) => up !== true).map(({ name, up }) => `${name}: ${up === false ? t.pods.state.down : t.detail.entry.missing}`),
+    ...(node?.devices ?? [])
+      .filter(({ up }) => up !== true)
+      .map(({ name, up }) => `${name}: ${up === false ? t.pods.state.down : t.detail.entry.missing}`),
     ...unread.map((what) => `${t.health.unread}: ${what}`),
   ];
   if (said.length === 0) return null;

@@ -1,4 +1,5 @@
-import { Component, createRef, h, type VNode } from 'preact';
+import { Component, createRef, type VNode } from 'preact';
+import { h } from './h.ts';
 import type { App } from './app.ts';
 import { button } from './parts.ts';
 
@@ -18,12 +19,37 @@ export class Help extends Component<{ app: App }> {
         'section',
         null,
         h('h3', null, title),
-        h('dl', null, rows.map(([keys, what]) => h('div', { key: what }, h('dt', null, keys.split(' ').map((key) => h('kbd', { key }, key))), h('dd', null, what)))),
+        h(
+          'dl',
+          null,
+          rows.map(([keys, what]) =>
+            h(
+              'div',
+              { key: what },
+              h(
+                'dt',
+                null,
+                keys.split(' ').map((key) => h('kbd', { key }, key)),
+              ),
+              h('dd', null, what),
+            ),
+          ),
+        ),
       );
     return h(
       'dialog',
-      { class: 'help', ref: this.#dialog, 'aria-labelledby': 'help-title', onClose: () => act.setHelp(false) },
-      h('header', null, h('h2', { id: 'help-title' }, t.keys.title), button('✕', () => act.setHelp(false), { class: 'icon', 'aria-label': t.keys.close })),
+      {
+        class: 'help',
+        ref: this.#dialog,
+        'aria-labelledby': 'help-title',
+        onClose: () => act.setHelp(false),
+      },
+      h(
+        'header',
+        null,
+        h('h2', { id: 'help-title' }, t.keys.title),
+        button('✕', () => act.setHelp(false), { class: 'icon', 'aria-label': t.keys.close }),
+      ),
       h(
         'div',
         { class: 'columns' },

@@ -1,7 +1,8 @@
-import { h, type VNode } from 'preact';
+import type { VNode } from 'preact';
 import type { LabView, Overview } from '../../model.ts';
 import { seek, step, toggle, type Player, type Step } from '../data/player.ts';
 import { formatRoute } from '../data/route.ts';
+import { h } from './h.ts';
 import { shownNode, type App } from './app.ts';
 import { button, failureText, tag, text } from './parts.ts';
 
@@ -15,13 +16,29 @@ export function labHealth({ state, t, f }: App): VNode | null {
     h(
       'dl',
       null,
-      h('div', null, h('dt', null, t.lab.name), h('dd', null, text(lab.name, 30), h('small', null, text(lab.backend, 24)))),
+      h(
+        'div',
+        null,
+        h('dt', null, t.lab.name),
+        h('dd', null, text(lab.name, 30), h('small', null, text(lab.backend, 24))),
+      ),
       lab.nodes.map(({ name, ip, agent, overview }) =>
         h(
           'div',
           { key: name },
           h('dt', null, h('a', { href: formatRoute({ view: 'peers', node: name }) }, text(name, 30))),
-          h('dd', null, agent === 'down' ? tag('bad', t.lab.down) : nodeState(t, overview), h('small', null, overview?.peers === undefined ? ip : t.health.programmed(f.count(overview.peers.programmed), f.count(overview.peers.wanted)))),
+          h(
+            'dd',
+            null,
+            agent === 'down' ? tag('bad', t.lab.down) : nodeState(t, overview),
+            h(
+              'small',
+              null,
+              overview?.peers === undefined
+                ? ip
+                : t.health.programmed(f.count(overview.peers.programmed), f.count(overview.peers.wanted)),
+            ),
+          ),
         ),
       ),
     ),
@@ -31,7 +48,11 @@ export function labHealth({ state, t, f }: App): VNode | null {
 function nodeState(t: App['t'], overview: Overview | undefined): VNode {
   const state = overview?.health.state ?? 'waiting';
   const reasons = overview?.health.reasons.join('\n').slice(0, 500);
-  return tag(state === 'ready' ? 'ok' : state === 'waiting' ? 'warn' : 'bad', t.health[state], reasons === '' ? undefined : reasons);
+  return tag(
+    state === 'ready' ? 'ok' : state === 'waiting' ? 'warn' : 'bad',
+    t.health[state],
+    reasons === '' ? undefined : reasons,
+  );
 }
 
 /** Which node's peers, pods and repairs are shown. */
@@ -54,7 +75,9 @@ export function nodeChoice({ state, t, act }: App): VNode | null {
 
 /** Where a walk may begin: only a pod sends one. */
 export function podPlaces(lab: LabView): string[] {
-  const pods = new Set(lab.nodes.flatMap(({ overview }) => (overview?.pods ?? []).flatMap(({ name }) => name ?? [])));
+  const pods = new Set(
+    lab.nodes.flatMap(({ overview }) => (overview?.pods ?? []).flatMap(({ name }) => name ?? [])),
+  );
   return lab.places.filter((place) => pods.has(place));
 }
 
@@ -67,7 +90,12 @@ export function walkPanel(app: App): VNode | null {
   return h(
     'aside',
     { class: 'detail walk', 'aria-label': t.lab.walk },
-    h('header', null, h('h2', null, t.lab.walk), walk.from !== undefined && button(t.lab.clear, () => act.clearWalk(), { class: 'quiet' })),
+    h(
+      'header',
+      null,
+      h('h2', null, t.lab.walk),
+      walk.from !== undefined && button(t.lab.clear, () => act.clearWalk(), { class: 'quiet' }),
+    ),
     h(
       'form',
       {
@@ -79,65 +107,110 @@ export function walkPanel(app: App): VNode | null {
       },
       choice(t.lab.from, podPlaces(lab), walk.from, (from) => act.setWalk({ from })),
       choice(t.lab.to, lab.places, walk.to, (to) => act.setWalk({ to })),
-      h('button', { type: 'submit', class: 'primary', disabled: !ready }, walk.running ? t.lab.running : t.lab.start),
+      h(
+        'button',
+        { type: 'submit', class: 'primary', disabled: !ready },
+        walk.running ? t.lab.running : t.lab.start,
+      ),
     ),
-    walk.value === undefined && walk.failure === undefined && !walk.running && h('p', { class: 'nothing' }, t.lab.choose),
-    walk.failure !== undefined && h('p', { class: 'troubles bad', role: 'alert' }, t.lab.failed, ' ', failureText(t, walk.failure)),
+    walk.value === undefined &&
+      walk.failure === undefined &&
+      !walk.running &&
+      h('p', { class: 'nothing' }, t.lab.choose),
+    walk.failure !== undefined &&
+      h('p', { class: 'troubles bad', role: 'alert' }, t.lab.failed, ' ', failureText(t, walk.failure)),
     walk.value !== undefined && walk.player !== undefined && watched(app, walk.player, walk.value),
   );
 }
 
-function choice(label: string, places: readonly string[], chosen: string | undefined, set: (place: string) => void): VNode {
+function choice(
+  label: string,
+  places: readonly string[],
+  chosen: string | undefined,
+  set: (place: string) => void,
+): VNode {
   return h(
     'label',
     null,
     h('span', null, label),
     h(
       'select',
-      { value: chosen ?? '', onChange: (event: Event) => set((event.currentTarget as HTMLSelectElement).value) },
+      {
+        value: chosen ?? '',
+        onChange: (event: Event) => set((event.currentTarget as HTMLSelectElement).value),
+      },
       h('option', { value: '', disabled: true }, '–'),
       places.map((place) => h('option', { key: place, value: place }, place)),
     ),
   );
 }
 
-function watched({ t, f, act }: App, player: Player, { arrived, error }: { arrived: boolean; error?: string }): VNode {
+function watched(
+  { t, f, act }: App,
+  player: Player,
+  { arrived, error }: { arrived: boolean; error?: string },
+): VNode {
   const at = player.steps.length === 0 ? 0 : player.index + 1;
   const control = (label: string, sign: string, change: (player: Player) => Player) =>
-    button(h('span', { 'aria-hidden': 'true' }, sign), () => act.play(change), { class: 'icon', 'aria-label': label, title: label });
+    button(h('span', { 'aria-hidden': 'true' }, sign), () => act.play(change), {
+      class: 'icon',
+      'aria-label': label,
+      title: label,
+    });
   return h(
     'div',
     {
       class: 'watched',
       onKeyDown: (event: KeyboardEvent) => {
-        const by = event.key === 'ArrowRight' || event.key === 'ArrowDown' ? 1 : event.key === 'ArrowLeft' || event.key === 'ArrowUp' ? -1 : 0;
+        const by =
+          event.key === 'ArrowRight' || event.key === 'ArrowDown'
+            ? 1
+            : event.key === 'ArrowLeft' || event.key === 'ArrowUp'
+              ? -1
+              : 0;
         if (by === 0) return;
         event.preventDefault();
         event.stopPropagation();
         act.play((current) => step(current, by));
       },
     },
-    h('p', { role: 'status', class: 'outcome' }, tag(arrived ? 'ok' : 'bad', arrived ? t.lab.arrived : t.lab.lost), error === undefined ? null : h('span', null, text(error, 300))),
+    h(
+      'p',
+      { role: 'status', class: 'outcome' },
+      tag(arrived ? 'ok' : 'bad', arrived ? t.lab.arrived : t.lab.lost),
+      error === undefined ? null : h('span', null, text(error, 300)),
+    ),
     h(
       'div',
       { class: 'controls' },
-      control(t.lab.first, '⏮', (current) => seek(current, 0)),
-      control(t.lab.previous, '◀', (current) => step(current, -1)),
+      control(t.lab.first, '«', (current) => seek(current, 0)),
+      control(t.lab.previous, '‹', (current) => step(current, -1)),
       control(player.playing ? t.lab.pause : t.lab.play, player.playing ? '❚❚' : '▶', toggle),
-      control(t.lab.next, '▶▏', (current) => step(current, 1)),
+      control(t.lab.next, '›', (current) => step(current, 1)),
       h('span', { class: 'count num' }, t.lab.position(f.count(at), f.count(player.steps.length))),
     ),
-    h('ol', { class: 'hops' }, player.steps.map((one, i) => hopItem({ t, f, act }, { one, i, player }))),
+    h(
+      'ol',
+      { class: 'hops' },
+      player.steps.map((one, i) => hopItem({ t, f, act }, { one, i, player })),
+    ),
   );
 }
 
-function hopItem({ t, f, act }: Pick<App, 't' | 'f' | 'act'>, { one, i, player }: { one: Step; i: number; player: Player }): VNode {
+function hopItem(
+  { t, f, act }: Pick<App, 't' | 'f' | 'act'>,
+  { one, i, player }: { one: Step; i: number; player: Player },
+): VNode {
   const { hop, way } = one;
   const before = player.steps[i - 1];
   const current = i === player.index;
   return h(
     'li',
-    { key: i, class: `hop ${hop.wrapped ? 'wrapped' : ''} ${i < player.index ? 'passed' : ''}`, 'aria-current': current ? 'step' : undefined },
+    {
+      key: i,
+      class: `hop ${hop.wrapped ? 'wrapped' : ''} ${i < player.index ? 'passed' : ''}`,
+      'aria-current': current ? 'step' : undefined,
+    },
     before?.way !== way && h('h3', null, t.lab[way]),
     h(
       'button',
@@ -152,7 +225,11 @@ function hopItem({ t, f, act }: Pick<App, 't' | 'f' | 'act'>, { one, i, player }
       h(
         'div',
         { class: 'hop-detail' },
-        h('pre', null, hop.packet.map((line, n) => h('span', { key: n }, text(line, 200), '\n'))),
+        h(
+          'pre',
+          null,
+          hop.packet.map((line, n) => h('span', { key: n }, text(line, 200), '\n')),
+        ),
         hop.why === '' ? null : h('p', null, text(hop.why, 600)),
       ),
   );

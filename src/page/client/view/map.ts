@@ -1,4 +1,4 @@
-import { Component, createRef, h, type VNode } from 'preact';
+import { Component, createRef, type VNode } from 'preact';
 import { advance, type Player } from '../data/player.ts';
 import { matcher, rowsOf } from '../data/peer-table.ts';
 import type { LabView, NodeView, PeerView, PodView } from '../../model.ts';
@@ -11,6 +11,7 @@ import { neighbour, type Direction } from '../map/pick.ts';
 import type { Item, Scene } from '../map/scene.ts';
 import { Stage } from '../map/stage.ts';
 import { cut } from '../text/visible.ts';
+import { h } from './h.ts';
 import type { App } from './app.ts';
 import { podPlaces } from './lab.ts';
 import { button, tag } from './parts.ts';
@@ -49,15 +50,12 @@ export class MapView extends Component<{ app: App }, Inner> {
     const [base, top, box] = [this.#base.current, this.#top.current, this.#box.current];
     if (base === null || top === null || box === null) return;
     const motion = matchMedia('(prefers-reduced-motion: reduce)');
-    const dark = matchMedia('(prefers-color-scheme: dark)');
     const stage = new Stage({ base, top, look: () => this.#look(), still: () => motion.matches });
     this.#stage = stage;
     const recolour = () => stage.recolour();
-    dark.addEventListener('change', recolour);
     const resized = new ResizeObserver(() => stage.resize({ w: box.clientWidth, h: box.clientHeight }));
     resized.observe(box);
     this.#undo = [
-      () => dark.removeEventListener('change', recolour),
       () => resized.disconnect(),
       attachGestures(top, stage, (at) => this.#open(stage.itemAt(at))),
     ];
@@ -70,7 +68,7 @@ export class MapView extends Component<{ app: App }, Inner> {
     if (stage === undefined) return;
     const scene = this.#currentScene();
     if (scene !== undefined) stage.setScene(scene);
-    const { theme } = this.props.app.state;
+    const theme = document.documentElement.dataset['theme'] ?? '';
     if (theme !== this.#themed) stage.recolour();
     this.#themed = theme;
     stage.wake();
@@ -92,8 +90,10 @@ export class MapView extends Component<{ app: App }, Inner> {
     const { node, pods } = state.overview ?? {};
     if (node === undefined || pods === undefined) return undefined;
     const peers = state.peers?.peers ?? NO_PEERS;
-    const words = { count: (n: number) => t.map.peers(n, f.count(n)), unread: t.map.unread };
-    return this.#remember([nodeShape(node, pods), peers, state.language], () => nodeScene({ node, pods, peers, words }));
+    const words = { count: (n: number) => f.count(n), unread: t.map.unread };
+    return this.#remember([nodeShape(node, pods), peers, state.language], () =>
+      nodeScene({ node, pods, peers, words }),
+    );
   }
 
   #remember(key: readonly unknown[], make: () => Scene): Scene {
@@ -108,7 +108,12 @@ export class MapView extends Component<{ app: App }, Inner> {
     const key = [peers, state.query];
     if (!sameKey(this.#found?.key, key)) {
       const matches = matcher(state.query);
-      const ids = state.query.trim() === '' ? undefined : rowsOf(peers).filter(matches).map(({ peer }) => `peer ${peer.name}`);
+      const ids =
+        state.query.trim() === ''
+          ? undefined
+          : rowsOf(peers)
+              .filter(matches)
+              .map(({ peer }) => `peer ${peer.name}`);
       this.#found = { key, ids: ids === undefined ? undefined : new Set(ids) };
       this.#stage?.repaint();
     }
@@ -123,7 +128,9 @@ export class MapView extends Component<{ app: App }, Inner> {
     const scene = this.#stage?.scene;
     const chosen =
       state.mode === 'lab'
-        ? (scene?.items.filter((item) => item.place !== undefined && places.includes(item.place)) ?? []).map(({ id }) => id)
+        ? (scene?.items.filter((item) => item.place !== undefined && places.includes(item.place)) ?? []).map(
+            ({ id }) => id,
+          )
         : name === undefined
           ? []
           : [`peer ${name}`];
@@ -134,7 +141,14 @@ export class MapView extends Component<{ app: App }, Inner> {
       return { out: pod ? rate.txPackets : rate.txPackets, in: rate.rxPackets };
     };
     const flowing = scene?.links.some(({ meter }) => meter !== undefined && moves(flow(meter))) ?? false;
-    return { chosen, focus: this.state.focus, found: this.#foundIds(), flow, flowing, trail: (ms: number) => this.#trail(ms) };
+    return {
+      chosen,
+      focus: this.state.focus,
+      found: this.#foundIds(),
+      flow,
+      flowing,
+      trail: (ms: number) => this.#trail(ms),
+    };
   }
 
   #trail(ms: number): Top['trail'] {
@@ -142,7 +156,8 @@ export class MapView extends Component<{ app: App }, Inner> {
     const { player } = state.walk;
     const { lab } = state;
     const scene = this.#stage?.scene;
-    if (player === undefined || lab === undefined || scene === undefined || player.steps.length === 0) return undefined;
+    if (player === undefined || lab === undefined || scene === undefined || player.steps.length === 0)
+      return undefined;
     const now = advance(player, ms);
     if (now !== player) act.play(() => now);
     return trailOf(now, scene, lab);
@@ -176,7 +191,8 @@ export class MapView extends Component<{ app: App }, Inner> {
     const direction = DIRECTIONS[event.key];
     const focus = this.state.focus === undefined ? undefined : scene.byId.get(this.state.focus);
     if (direction !== undefined && event.shiftKey) stage.panBy(PAN[direction]);
-    else if (direction !== undefined) this.#focusOn(focus === undefined ? scene.items[0] : neighbour(scene, focus, direction));
+    else if (direction !== undefined)
+      this.#focusOn(focus === undefined ? scene.items[0] : neighbour(scene, focus, direction));
     else if (event.key === '+' || event.key === '=') stage.zoomBy(1.3);
     else if (event.key === '-') stage.zoomBy(1 / 1.3);
     else if (event.key === '0') stage.fitAll();
@@ -190,7 +206,10 @@ export class MapView extends Component<{ app: App }, Inner> {
     if (item === undefined) return;
     const { t } = this.props.app;
     this.#stage?.show(item);
-    this.setState({ focus: item.id, said: t.map.chosen([item.title, ...item.lines].map((line) => cut(line, 80)).join(', ')) });
+    this.setState({
+      focus: item.id,
+      said: t.map.chosen([item.title, ...item.lines].map((line) => cut(line, 80)).join(', ')),
+    });
   }
 
   #search(query: string): void {
@@ -242,15 +261,28 @@ export class MapView extends Component<{ app: App }, Inner> {
             onInput: (event: InputEvent) => this.#search((event.currentTarget as HTMLInputElement).value),
             onKeyDown: (event: KeyboardEvent) => event.key === 'Enter' && this.#showFirst(),
           }),
-          found !== undefined && h('span', { class: 'count', role: 'status' }, t.map.found(f.count(found.size), f.count(total))),
+          found !== undefined &&
+            h('span', { class: 'count', role: 'status' }, t.map.found(f.count(found.size), f.count(total))),
         ),
       legend(app),
       h(
         'div',
         { class: 'zoom' },
-        button('+', () => this.#stage?.zoomBy(1.4), { class: 'icon', 'aria-label': t.map.zoomIn, title: t.map.zoomIn }),
-        button('−', () => this.#stage?.zoomBy(1 / 1.4), { class: 'icon', 'aria-label': t.map.zoomOut, title: t.map.zoomOut }),
-        button('◱', () => this.#stage?.fitAll(), { class: 'icon', 'aria-label': t.map.fit, title: t.map.fit }),
+        button('+', () => this.#stage?.zoomBy(1.4), {
+          class: 'icon',
+          'aria-label': t.map.zoomIn,
+          title: t.map.zoomIn,
+        }),
+        button('−', () => this.#stage?.zoomBy(1 / 1.4), {
+          class: 'icon',
+          'aria-label': t.map.zoomOut,
+          title: t.map.zoomOut,
+        }),
+        button('◱', () => this.#stage?.fitAll(), {
+          class: 'icon',
+          'aria-label': t.map.fit,
+          title: t.map.fit,
+        }),
       ),
     );
   }
@@ -259,7 +291,10 @@ export class MapView extends Component<{ app: App }, Inner> {
 const NO_PEERS: readonly PeerView[] = [];
 
 function legend({ t, f, state }: App): VNode {
-  const peers = state.mode === 'lab' ? (state.lab?.nodes.flatMap((node) => node.peers) ?? []) : (state.peers?.peers ?? NO_PEERS);
+  const peers =
+    state.mode === 'lab'
+      ? (state.lab?.nodes.flatMap((node) => node.peers) ?? [])
+      : (state.peers?.peers ?? NO_PEERS);
   const counts = new Map<PeerView['state'], number>();
   for (const peer of peers) counts.set(peer.state, (counts.get(peer.state) ?? 0) + 1);
   return h(
@@ -267,7 +302,14 @@ function legend({ t, f, state }: App): VNode {
     { class: 'legend', role: 'group', 'aria-label': t.map.legend, title: t.map.flow },
     (['tunnel', 'direct', 'refused', 'left_out'] as const)
       .filter((one) => counts.has(one))
-      .map((one) => h('span', { key: one }, tag(one, t.state[one], t.stateWhy[one]), h('b', { class: 'num' }, f.count(counts.get(one) ?? 0)))),
+      .map((one) =>
+        h(
+          'span',
+          { key: one },
+          tag(one, t.state[one], t.stateWhy[one]),
+          h('b', { class: 'num' }, f.count(counts.get(one) ?? 0)),
+        ),
+      ),
   );
 }
 

@@ -1,4 +1,5 @@
-import { h, type ComponentChildren, type VNode } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
+import { h } from './h.ts';
 import { cut, visible } from '../text/visible.ts';
 import type { Failure } from '../app/api.ts';
 import type { Messages } from '../text/en.ts';
@@ -28,7 +29,11 @@ export function tag(tone: string, word: string, title?: string): VNode {
   return h('span', { class: `tag tone-${tone}`, title }, h('i', { 'aria-hidden': 'true' }), word);
 }
 
-export function button(label: ComponentChildren, onClick: () => void, more: Record<string, unknown> = {}): VNode {
+export function button(
+  label: ComponentChildren,
+  onClick: () => void,
+  more: Record<string, unknown> = {},
+): VNode {
   return h('button', { type: 'button', onClick, ...more }, label);
 }
 
@@ -38,7 +43,10 @@ export function failureText(t: Messages, failure: Failure): string {
     case 'status': {
       const { problem, status } = failure;
       if (problem === undefined) return t.silence.status(status);
-      return [problem.error, problem.cure].filter((part) => part !== undefined).map((part) => cut(part, 400)).join(' ');
+      return [problem.error, problem.cure]
+        .filter((part) => part !== undefined)
+        .map((part) => cut(part, 400))
+        .join(' ');
     }
     case 'schema':
       return t.silence.schema(cut(failure.found, 20));
@@ -64,7 +72,8 @@ export function sparkline(values: readonly number[], label: string): VNode {
     { class: 'spark', viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': label },
     h('title', null, label),
     h('line', { class: 'ground', x1: 0, y1: height - 1.5, x2: width, y2: height - 1.5 }),
-    values.length > 1 && h('polygon', { points: `${first.split(',')[0]},${height - 2} ${line} ${width},${height - 2}` }),
+    values.length > 1 &&
+      h('polygon', { points: `${first.split(',')[0]},${height - 2} ${line} ${width},${height - 2}` }),
     values.length > 1 && h('polyline', { points: line }),
   );
 }

@@ -1,7 +1,8 @@
-import { Component, createRef, h, type VNode } from 'preact';
+import { Component, createRef, type VNode } from 'preact';
 import { COLUMNS, matcher, rowsOf, sortRows, windowOf, type Column, type Row } from '../data/peer-table.ts';
 import { formatRoute, type Route } from '../data/route.ts';
 import type { PeerView } from '../../model.ts';
+import { h } from './h.ts';
 import { shownNode, type App } from './app.ts';
 import { button, lines, mono, tag, text } from './parts.ts';
 
@@ -50,7 +51,9 @@ export class Peers extends Component<{ app: App }, Inner> {
     if (this.#memo?.peers !== peers || this.#memo.key !== key) {
       const rows = this.#memo?.peers === peers ? this.#memo.rows : rowsOf(peers);
       const matches = matcher(query);
-      const wanted = rows.filter((row) => (states.length === 0 || states.includes(row.peer.state)) && matches(row));
+      const wanted = rows.filter(
+        (row) => (states.length === 0 || states.includes(row.peer.state)) && matches(row),
+      );
       this.#memo = { peers, rows, key, shown: sortRows(wanted, order) };
     }
     return { all: this.#memo.rows, shown: this.#memo.shown };
@@ -121,15 +124,23 @@ export class Peers extends Component<{ app: App }, Inner> {
           'span',
           { class: 'chips' },
           STATES.filter((state) => counts.has(state)).map((state) =>
-            button([tag(state, t.state[state]), h('b', { class: 'num' }, f.count(counts.get(state) ?? 0))], () => app.act.toggleState(state), {
-              key: state,
-              class: 'chip',
-              title: t.stateWhy[state],
-              'aria-pressed': app.state.states.includes(state),
-            }),
+            button(
+              [tag(state, t.state[state]), h('b', { class: 'num' }, f.count(counts.get(state) ?? 0))],
+              () => app.act.toggleState(state),
+              {
+                key: state,
+                class: 'chip',
+                title: t.stateWhy[state],
+                'aria-pressed': app.state.states.includes(state),
+              },
+            ),
           ),
         ),
-        h('span', { class: 'count', role: 'status' }, t.peers.shown(f.count(shown.length), f.count(all.length))),
+        h(
+          'span',
+          { class: 'count', role: 'status' },
+          t.peers.shown(f.count(shown.length), f.count(all.length)),
+        ),
       ),
       this.#table(app, shown, all.length),
     );
@@ -150,12 +161,22 @@ export class Peers extends Component<{ app: App }, Inner> {
       h(
         'table',
         { role: 'grid', 'aria-rowcount': shown.length + 1, 'aria-label': t.peers.caption },
-        h('thead', null, h('tr', { 'aria-rowindex': 1 }, COLUMNS.map((column) => this.#head(app, column)))),
+        h(
+          'thead',
+          null,
+          h(
+            'tr',
+            { 'aria-rowindex': 1 },
+            COLUMNS.map((column) => this.#head(app, column)),
+          ),
+        ),
         h(
           'tbody',
           null,
           spacer('above', from * ROW),
-          shown.slice(from, to).map((row, i) => this.#row(app, row, { index: from + i, current: from + i === cursor })),
+          shown
+            .slice(from, to)
+            .map((row, i) => this.#row(app, row, { index: from + i, current: from + i === cursor })),
           spacer('below', (shown.length - to) * ROW),
         ),
       ),
@@ -169,9 +190,16 @@ export class Peers extends Component<{ app: App }, Inner> {
     return h(
       'th',
       { key: column, scope: 'col', class: `c-${column}`, 'aria-sort': sorted ? direction : 'none' },
-      button([t.peers.columns[column], h('i', { 'aria-hidden': 'true' }, sorted ? (state.order.descending ? '▾' : '▴') : '')], () => act.sortBy(column), {
-        title: t.peers.sort(t.peers.columns[column]),
-      }),
+      button(
+        [
+          t.peers.columns[column],
+          h('i', { 'aria-hidden': 'true' }, sorted ? (state.order.descending ? '▾' : '▴') : ''),
+        ],
+        () => act.sortBy(column),
+        {
+          title: t.peers.sort(t.peers.columns[column]),
+        },
+      ),
     );
   }
 
@@ -187,16 +215,29 @@ export class Peers extends Component<{ app: App }, Inner> {
         onFocus: () => this.setState({ cursor: at.index }),
         onClick: () => act.go(target),
       },
-      h('th', { scope: 'row', class: 'c-name' }, h('a', { href: formatRoute(target), tabIndex: -1 }, text(peer.name, 60))),
+      h(
+        'th',
+        { scope: 'row', class: 'c-name' },
+        h('a', { href: formatRoute(target), tabIndex: -1 }, text(peer.name, 60)),
+      ),
       h('td', { class: 'c-subnet' }, lines(peer.subnets)),
       h('td', { class: 'c-publicIp' }, lines(peer.publicIps)),
       h('td', { class: 'c-mac' }, peer.vtepMac === undefined ? '' : mono(peer.vtepMac)),
-      h('td', { class: 'c-state' }, tag(peer.state, t.state[peer.state], peer.why), peer.why === undefined ? null : h('small', null, text(peer.why, 90))),
+      h(
+        'td',
+        { class: 'c-state' },
+        tag(peer.state, t.state[peer.state], peer.why),
+        peer.why === undefined ? null : h('small', null, text(peer.why, 90)),
+      ),
     );
   }
 }
 
 function spacer(key: string, height: number): VNode | null {
   if (height <= 0) return null;
-  return h('tr', { key, class: 'spacer', 'aria-hidden': 'true' }, h('td', { colSpan: COLUMNS.length, style: { height: `${height}px` } }));
+  return h(
+    'tr',
+    { key, class: 'spacer', 'aria-hidden': 'true' },
+    h('td', { colSpan: COLUMNS.length, style: { height: `${height}px` } }),
+  );
 }

@@ -1,6 +1,7 @@
-import { h, type ComponentChildren, type VNode } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 import type { PodView } from '../../model.ts';
 import { podKey } from '../map/node-card.ts';
+import { h } from './h.ts';
 import { shownNode, type App } from './app.ts';
 import { lines, mono, sparkline, tag, text } from './parts.ts';
 
@@ -10,7 +11,9 @@ export function podsView(app: App): VNode {
   const { pods, name } = shownNode(state);
   const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
   const found = pods.filter((pod) => {
-    const all = [pod.name, ...pod.addresses, pod.container, pod.veth, pod.mac, pod.network].join('\n').toLowerCase();
+    const all = [pod.name, ...pod.addresses, pod.container, pod.veth, pod.mac, pod.network]
+      .join('\n')
+      .toLowerCase();
     return words.every((word) => all.includes(word));
   });
   const named = pods.some((pod) => pod.name !== undefined);
@@ -48,8 +51,20 @@ export function podsView(app: App): VNode {
       h(
         'table',
         { 'aria-label': t.pods.caption },
-        h('thead', null, h('tr', null, heads.map(([kind, label]) => h('th', { key: label, scope: 'col', class: `c-${kind}` }, label)))),
-        h('tbody', null, found.map((pod) => row(app, name, { pod, named }))),
+        h(
+          'thead',
+          null,
+          h(
+            'tr',
+            null,
+            heads.map(([kind, label]) => h('th', { key: label, scope: 'col', class: `c-${kind}` }, label)),
+          ),
+        ),
+        h(
+          'tbody',
+          null,
+          found.map((pod) => row(app, name, { pod, named })),
+        ),
       ),
       found.length === 0 && h('p', { class: 'nothing' }, pods.length === 0 ? t.pods.empty : t.pods.none),
     ),
@@ -67,18 +82,27 @@ function row(app: App, node: string, { pod, named }: { pod: PodView; named: bool
     named && h('th', { scope: 'row', class: 'c-name' }, text(pod.name ?? '', 48)),
     h(named ? 'td' : 'th', { class: 'c-address', ...(named ? {} : { scope: 'row' }) }, lines(pod.addresses)),
     h('td', { class: 'c-state' }, podState(t, pod)),
-    h('td', { class: 'c-rate num', title: totals(app, pod, 'rx') }, rateCell(app, rate?.rxBytes), dropped(app, pod)),
+    h(
+      'td',
+      { class: 'c-rate num', title: totals(app, pod, 'rx') },
+      rateCell(app, rate?.rxBytes),
+      dropped(app, pod),
+    ),
     h('td', { class: 'c-rate num', title: totals(app, pod, 'tx') }, rateCell(app, rate?.txBytes)),
     h('td', { class: 'c-spark' }, sparkline(history, t.pods.trend(f.rate(Math.max(0, ...history))))),
     h('td', { class: 'c-veth' }, pod.veth === undefined ? '' : mono(pod.veth, 20)),
     h('td', { class: 'c-mac' }, pod.mac === undefined ? '' : mono(pod.mac)),
-    h('td', { class: 'c-container', title: pod.container }, pod.container === undefined ? '' : mono(pod.container.slice(0, 12))),
+    h(
+      'td',
+      { class: 'c-container', title: pod.container },
+      pod.container === undefined ? '' : mono(pod.container.slice(0, 12)),
+    ),
   );
 }
 
 function rateCell({ f }: App, bytes: number | undefined): ComponentChildren {
   if (bytes === undefined) return '–';
-  return bytes === 0 ? h('span', { class: 'idle' }, f.rate(0)) : f.rate(bytes);
+  return bytes === 0 ? h('span', { class: 'idle' }, f.count(0)) : f.rate(bytes);
 }
 
 function totals({ t, f }: App, { counters }: PodView, way: 'rx' | 'tx'): string | undefined {

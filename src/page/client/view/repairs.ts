@@ -1,5 +1,6 @@
-import { h, type VNode } from 'preact';
+import type { VNode } from 'preact';
 import { episodes, type Episode } from '../data/timeline.ts';
+import { h } from './h.ts';
 import { shownNode, type App } from './app.ts';
 import { text } from './parts.ts';
 
@@ -27,7 +28,10 @@ export function repairsView({ state, t, f }: App): VNode {
   );
 }
 
-function episodeItem({ from, to, counts, repairs }: Episode, { t, f, now }: Pick<App, 't' | 'f'> & { now: number }): VNode {
+function episodeItem(
+  { from, to, counts, repairs }: Episode,
+  { t, f, now }: Pick<App, 't' | 'f'> & { now: number },
+): VNode {
   const span = f.clock(from) === f.clock(to) ? f.clock(to) : `${f.clock(from)} – ${f.clock(to)}`;
   return h(
     'li',
@@ -40,10 +44,27 @@ function episodeItem({ from, to, counts, repairs }: Episode, { t, f, now }: Pick
       h(
         'span',
         { class: 'kinds' },
-        counts.map(([kind, count]) => h('span', { key: kind, class: 'kind' }, t.repairs.objects(t.repairs.kinds[kind] ?? kind.slice(0, 30), f.count(count)))),
+        counts.map(([kind, count]) =>
+          h(
+            'span',
+            { key: kind, class: 'kind' },
+            t.repairs.objects(t.repairs.kinds[kind] ?? kind.slice(0, 30), f.count(count)),
+          ),
+        ),
       ),
     ),
-    h('ul', null, repairs.map(({ at, what }, i) => h('li', { key: i }, from === to ? null : h('small', { class: 'num' }, f.clock(at)), h('code', null, text(what, 400))))),
+    h(
+      'ul',
+      null,
+      repairs.map(({ at, what }, i) =>
+        h(
+          'li',
+          { key: i },
+          from === to ? null : h('small', { class: 'num' }, f.clock(at)),
+          h('code', null, text(what, 400)),
+        ),
+      ),
+    ),
   );
 }
 

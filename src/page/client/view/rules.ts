@@ -1,5 +1,6 @@
-import { h, type VNode } from 'preact';
+import type { VNode } from 'preact';
 import type { RulesView } from '../../model.ts';
+import { h } from './h.ts';
 import type { App } from './app.ts';
 import { button, failureText, tag, text } from './parts.ts';
 
@@ -19,8 +20,11 @@ export function rulesView({ state, t, act }: App): VNode {
             h('p', { class: 'count' }, t.rules.order),
             button(t.rules.again, () => act.compareRules(), { class: 'quiet', disabled: running }),
           ),
-          failure !== undefined && h('p', { class: 'troubles bad' }, t.rules.failed, ' ', failureText(t, failure)),
-          value === undefined ? failure === undefined && h('p', { class: 'nothing' }, t.rules.loading) : body(value, t),
+          failure !== undefined &&
+            h('p', { class: 'troubles bad' }, t.rules.failed, ' ', failureText(t, failure)),
+          value === undefined
+            ? failure === undefined && h('p', { class: 'nothing' }, t.rules.loading)
+            : body(value, t),
         ],
   );
 }
@@ -36,7 +40,11 @@ function body({ differences, families }: RulesView, t: App['t']): VNode {
         ? tag('ok', t.rules.none)
         : [
             h('h2', null, tag('bad', t.rules.differences)),
-            h('ul', null, differences.map((what, i) => h('li', { key: i }, h('code', null, text(what, 500))))),
+            h(
+              'ul',
+              null,
+              differences.map((what, i) => h('li', { key: i }, h('code', null, text(what, 500)))),
+            ),
           ],
     ),
     families.length === 0 && h('p', { class: 'nothing' }, t.rules.empty),
@@ -54,7 +62,12 @@ function body({ differences, families }: RulesView, t: App['t']): VNode {
               'ol',
               { class: 'rules' },
               rules.map(({ text: rule, why }, i) =>
-                h('li', { key: i, class: mentioned(rule, differences) ? 'bad' : '' }, h('code', null, text(rule, 500)), h('p', null, text(why, 400))),
+                h(
+                  'li',
+                  { key: i, class: mentioned(rule, differences) ? 'bad' : '' },
+                  h('code', null, text(rule, 500)),
+                  h('p', null, text(why, 400)),
+                ),
               ),
             ),
           ),

@@ -1,7 +1,8 @@
-import { Component, h, type ComponentChildren, type VNode } from 'preact';
+import { Component, type ComponentChildren, type VNode } from 'preact';
 import { THEMES } from '../app/state.ts';
 import { formatRoute, VIEWS } from '../data/route.ts';
 import { LANGUAGES, type Language } from '../text/languages.ts';
+import { h } from './h.ts';
 import type { App } from './app.ts';
 import { detail } from './detail.ts';
 import { health, nodeName, statePill } from './health.ts';
@@ -27,7 +28,12 @@ export class Page extends Component<{ app: App }, { failed: boolean }> {
     const { app } = this.props;
     const { t, state } = app;
     if (this.state.failed) {
-      return h('main', { class: 'broken' }, h('p', { role: 'alert' }, t.broken), button(t.reload, () => location.reload()));
+      return h(
+        'main',
+        { class: 'broken' },
+        h('p', { role: 'alert' }, t.broken),
+        button(t.reload, () => location.reload()),
+      );
     }
     const stale = state.failure !== undefined && state.answeredAt !== undefined;
     return h(
@@ -52,7 +58,8 @@ function skip(event: Event): void {
 
 function content(app: App): ComponentChildren {
   const { state, t } = app;
-  if (state.answeredAt === undefined) return state.failure === undefined ? h('p', { class: 'nothing' }, t.starting) : null;
+  if (state.answeredAt === undefined)
+    return state.failure === undefined ? h('p', { class: 'nothing' }, t.starting) : null;
   switch (state.route.view) {
     case 'map':
       return [h(MapView, { app, key: 'map' }), state.mode === 'lab' ? walkPanel(app) : detail(app)];
@@ -74,7 +81,12 @@ function header(app: App): VNode {
     'header',
     { class: 'top' },
     h('h1', null, t.product),
-    h('span', { class: 'who' }, nodeName(app), h('span', { role: 'status', 'aria-live': 'polite' }, statePill(app))),
+    h(
+      'span',
+      { class: 'who' },
+      nodeName(app),
+      h('span', { role: 'status', 'aria-live': 'polite' }, statePill(app)),
+    ),
     h(
       'nav',
       { class: 'views', 'aria-label': t.menu },
@@ -99,9 +111,12 @@ function header(app: App): VNode {
           'aria-label': t.settings.language,
           title: t.settings.language,
           value: state.language,
-          onChange: (event: Event) => act.setLanguage((event.currentTarget as HTMLSelectElement).value as Language),
+          onChange: (event: Event) =>
+            act.setLanguage((event.currentTarget as HTMLSelectElement).value as Language),
         },
-        Object.entries(LANGUAGES).map(([key, { language }]) => h('option', { key, value: key, lang: key }, language)),
+        Object.entries(LANGUAGES).map(([key, { language }]) =>
+          h('option', { key, value: key, lang: key }, language),
+        ),
       ),
       h(
         'select',
@@ -109,11 +124,16 @@ function header(app: App): VNode {
           'aria-label': t.settings.theme,
           title: t.settings.theme,
           value: state.theme,
-          onChange: (event: Event) => act.setTheme(THEMES[(event.currentTarget as HTMLSelectElement).selectedIndex] ?? 'system'),
+          onChange: (event: Event) =>
+            act.setTheme(THEMES[(event.currentTarget as HTMLSelectElement).selectedIndex] ?? 'system'),
         },
         THEMES.map((theme) => h('option', { key: theme, value: theme }, t.settings.themes[theme])),
       ),
-      button('?', () => act.setHelp(true), { class: 'icon', 'aria-label': t.settings.help, title: t.settings.help }),
+      button('?', () => act.setHelp(true), {
+        class: 'icon',
+        'aria-label': t.settings.help,
+        title: t.settings.help,
+      }),
     ),
   );
 }
@@ -128,7 +148,11 @@ function banner({ state, t, f }: App): VNode {
       : h(
           'p',
           null,
-          h('strong', null, answeredAt === undefined ? t.silence.never : t.silence.title(f.clock(answeredAt))),
+          h(
+            'strong',
+            null,
+            answeredAt === undefined ? t.silence.never : t.silence.title(f.clock(answeredAt)),
+          ),
           ' ',
           failureText(t, failure),
           answeredAt === undefined ? null : [' ', t.silence.stale],
