@@ -4,11 +4,11 @@ import { Poller } from './poller.ts';
 /** Time that passes when it is told to. */
 class FakeTimers {
   now = 0;
-  readonly #waiting = new Map<number, { at: number; then: () => void }>();
+  readonly #waiting = new Map<number, { at: number; run: () => void }>();
   #next = 1;
 
-  set(then: () => void, ms: number): number {
-    this.#waiting.set(this.#next, { at: this.now + ms, then });
+  set(run: () => void, ms: number): number {
+    this.#waiting.set(this.#next, { at: this.now + ms, run });
     this.#next += 1;
     return this.#next - 1;
   }
@@ -27,7 +27,7 @@ class FakeTimers {
       if (due === undefined) break;
       this.#waiting.delete(due[0]);
       this.now = due[1].at;
-      due[1].then();
+      due[1].run();
     }
     this.now = end;
   }

@@ -9,5 +9,5 @@ export function h<P>(
   props: (P & { readonly key?: string }) | Attributes,
   ...children: ComponentChildren[]
 ): VNode {
-  return create(type as string, props as Attributes, ...children);
+  return create(type as string, props, ...children);
 }
