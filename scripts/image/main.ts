@@ -2,14 +2,15 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { VERSION } from '#base/version.ts';
+import { type Ingredient, provenance } from '../package/provenance.ts';
 import { baseLayer } from './base.ts';
-import { debianPackages } from './debian.ts';
+import { type DebianPackage, debianPackages } from './debian.ts';
 import { FileTree } from './file-tree.ts';
 import { IMAGE } from './name.ts';
 import { type ImageSpec, isoTime, layer, ociArchive, type Platform } from './oci.ts';
 import { sha256 } from './run.ts';
 import { readSource, type Source } from './source.ts';
-import { billOfMaterials, type NpmPackage } from './sbom.ts';
+import { billOfMaterials, debianPurl, type NpmPackage } from './sbom.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 
@@ -60,6 +61,8 @@ function npmPackages(): (name: string) => NpmPackage {
 interface Built {
   readonly image: ImageSpec;
   readonly sbom: Uint8Array;
+  readonly runtime: NpmPackage;
+  readonly debian: readonly DebianPackage[];
 }
 
 /** The image of one architecture. `bin`: the folder of its executables. */
@@ -103,7 +106,41 @@ function buildImage(architecture: string, bin: string, { time, labels }: Labelle
     WorkingDir: '/',
     Labels: labels,
   };
-  return { image: { platform: target.platform, layers, config, annotations: labels }, sbom };
+  const image = { platform: target.platform, layers, config, annotations: labels };
+  return { image, sbom, runtime: npm(target.bun), debian: base.packages };
+}
+
+interface Subjects {
+  /** SHA-256 of the files and of the image, hex, by their names. */
+  readonly digests: ReadonlyMap<string, string>;
+  /** The reference of the image. */
+  readonly name: string;
+}
+
+/** What they were built from. */
+function statement({ digests, name }: Subjects, source: Source, built: ReadonlyMap<string, Built>): string {
+  const architectures = [...built.keys()];
+  const options = `--arch ${architectures.join(',')}${name === IMAGE ? '' : ` --name ${name}`}`;
+  // A package for all architectures is in each image.
+  const debian = new Map(
+    [...built.values()].flatMap((one) => one.debian.map(ingredient)).map((one) => [one.uri, one]),
+  );
+  return provenance({
+    script: 'image',
+    version: VERSION,
+    files: digests,
+    revision: source.revision,
+    lockfile: sha256(`${root}package-lock.json`),
+    runtimes: [...built.values()].map(({ runtime }) => runtime),
+    ingredients: [...debian.values()],
+    architectures,
+    command: `npm ci --ignore-scripts && npm run image -- ${options}`,
+    time: source.time,
+  });
+}
+
+function ingredient({ name, version, architecture, digest }: DebianPackage): Ingredient {
+  return { name, uri: debianPurl({ name, version, architecture }), digest: { sha256: digest } };
 }
 
 function megabytes(bytes: number): string {
@@ -126,17 +163,24 @@ function main(): void {
   });
   const start = Date.now();
   const { out, name } = values;
-  const source = labelled(readSource());
+  const source = readSource();
+  const { time, labels } = labelled(source);
   const files = new Map<string, Uint8Array>();
-  const images: ImageSpec[] = [];
+  const built = new Map<string, Built>();
   for (const pair of values.bin) {
     const [architecture = '', folder = ''] = pair.split('=');
-    const { image, sbom } = buildImage(architecture, folder, source);
-    images.push(image);
-    files.set(`flannel-v${VERSION}-${architecture}.cdx.json`, sbom);
+    const one = buildImage(architecture, folder, { time, labels });
+    built.set(architecture, one);
+    files.set(`flannel-v${VERSION}-${architecture}.cdx.json`, one.sbom);
   }
-  const { archive, digest } = ociArchive({ images, annotations: source.labels, name, time: source.time });
+  const images = [...built.values()].map(({ image }) => image);
+  const { archive, digest } = ociArchive({ images, annotations: labels, name, time });
   files.set(`flannel-v${VERSION}-image.tar`, archive);
+  // The image itself is a subject, too: a registry knows it by this digest and has no archive.
+  const digests = new Map([...files].map(([file, bytes]) => [file, sha256(bytes)]));
+  digests.set(name, digest.replace('sha256:', ''));
+  const text = statement({ digests, name }, source, built);
+  files.set(`flannel-v${VERSION}-image.intoto.json`, new TextEncoder().encode(text));
   mkdirSync(out, { recursive: true });
   for (const [file, bytes] of files) write(`${out}/${file}`, bytes);
   const sums = [...files]

@@ -60,10 +60,19 @@ export function billOfMaterials(inventory: Inventory): Uint8Array {
 }
 
 function debianComponent({ name, version, architecture, digest }: DebianPackage) {
-  const query = `arch=${architecture}&distro=debian-${RELEASE.id}`;
-  const purl = `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}?${query}`;
+  const purl = debianPurl({ name, version, architecture });
   const hashes = [{ alg: 'SHA-256', content: digest }];
   return { type: 'library', 'bom-ref': purl, name, version, purl, scope: 'required', hashes };
+}
+
+/** The package URL of a Debian package. */
+export function debianPurl({
+  name,
+  version,
+  architecture,
+}: Pick<DebianPackage, 'name' | 'version' | 'architecture'>): string {
+  const query = `arch=${architecture}&distro=debian-${RELEASE.id}`;
+  return `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}?${query}`;
 }
 
 function npmComponent(one: NpmPackage, scope: 'required' | 'excluded') {

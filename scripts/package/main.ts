@@ -34,6 +34,7 @@ function write(path: string, bytes: Uint8Array | string): void {
 
 function statement(files: ReadonlyMap<string, Uint8Array>, source: Source, architectures: string[]): string {
   return provenance({
+    script: 'package',
     version: VERSION,
     files: new Map([...files].map(([name, bytes]) => [name, sha256(bytes)])),
     revision: source.revision,

@@ -1,6 +1,16 @@
 import { isoTime } from '../image/oci.ts';
 
+/** Something that went into the build, by the digest it was checked with: `sha256` and the like, hex. */
+export interface Ingredient {
+  readonly name: string;
+  /** A package URL. */
+  readonly uri: string;
+  readonly digest: Readonly<Record<string, string>>;
+}
+
 export interface Built {
+  /** The script of package.json that was run. */
+  readonly script: 'package' | 'image';
   readonly version: string;
   /** SHA-256 of each file that came out, hex, by its name. */
   readonly files: ReadonlyMap<string, string>;
@@ -15,6 +25,8 @@ export interface Built {
     /** SHA-512 as npm has it, base64. */
     readonly integrity: string;
   }[];
+  /** What else is inside of it. */
+  readonly ingredients?: readonly Ingredient[];
   readonly architectures: readonly string[];
   readonly command: string;
   /** Seconds since 1970. */
@@ -22,12 +34,12 @@ export interface Built {
 }
 
 /**
- * What the packages were built from: an in-toto Statement v1 with the predicate SLSA Provenance v1, unsigned. The build is reproducible:
+ * What something was built from: an in-toto Statement v1 with the predicate SLSA Provenance v1, unsigned. The build is reproducible:
  * with the same inputs the command gives the same digests, and that is what can be checked of it. It names no machine and no
  * moment, for the same reason.
  */
 export function provenance(built: Built): string {
-  const { version, files, revision, lockfile, runtimes, architectures, command, time } = built;
+  const { script, version, files, revision, lockfile, runtimes, architectures, command, time } = built;
   const modified = revision?.endsWith('-modified') === true;
   const commit = revision?.replace('-modified', '');
   const dependencies = [
@@ -38,6 +50,7 @@ export function provenance(built: Built): string {
       uri: `pkg:npm/${one.name.replace('@', '%40')}@${one.version}`,
       digest: { sha512: Buffer.from(one.integrity.replace(/^sha512-/, ''), 'base64').toString('hex') },
     })),
+    ...(built.ingredients ?? []),
   ];
   const statement = {
     _type: 'https://in-toto.io/Statement/v1',
@@ -46,7 +59,7 @@ export function provenance(built: Built): string {
     predicate: {
       buildDefinition: {
         // The type of a build is named by whoever defines it; this one is defined in the sources themselves.
-        buildType: 'tag:flannel.invalid,2026:npm-run-package/v1',
+        buildType: `tag:flannel.invalid,2026:npm-run-${script}/v1`,
         externalParameters: { command, version, architectures },
         internalParameters: { bun: runtimes[0]?.version, SOURCE_DATE_EPOCH: time, modified },
         resolvedDependencies: dependencies,

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { VERSION } from '#base/version.ts';
-import { OciLayout, writeImage } from '../support/image.ts';
+import { IMAGE } from '../../scripts/image/name.ts';
+import { ARCHIVE, IMAGE_FOLDER, OciLayout, writeImage, writeSharedImage } from '../support/image.ts';
 import { must, run } from '../support/netns.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
@@ -32,6 +33,19 @@ interface Bom {
   }[];
 }
 
+interface Statement {
+  readonly subject: readonly { readonly name: string; readonly digest: { readonly sha256: string } }[];
+  readonly predicate: {
+    readonly buildDefinition: {
+      readonly buildType: string;
+      readonly resolvedDependencies: readonly {
+        readonly uri?: string;
+        readonly digest: Readonly<Record<string, string>>;
+      }[];
+    };
+  };
+}
+
 function sorted(names: readonly string[]): string[] {
   return [...names].sort((a, b) => (a < b ? -1 : 1));
 }
@@ -47,19 +61,42 @@ describe('the image archive', () => {
 
   beforeAll(() => {
     rmSync(FOLDER, { recursive: true, force: true });
-    writeImage('amd64,arm64', FOLDER);
-    layout = new OciLayout(`${FOLDER}/flannel-v${VERSION}-image.tar`, `${FOLDER}/layout`);
+    writeSharedImage();
+    layout = new OciLayout(ARCHIVE, `${FOLDER}/layout`);
     for (const { arch } of TARGETS) roots.set(arch, layout.rootFileSystem(arch));
   }, 300_000);
 
   test('checksums are those of the files', () => {
-    must(['sh', '-c', `cd ${FOLDER} && sha256sum --check --strict SHA256SUMS`]);
-    const listed = readFileSync(`${FOLDER}/SHA256SUMS`, 'utf8').match(/\S+$/gm);
+    must(['sh', '-c', `cd ${IMAGE_FOLDER} && sha256sum --check --strict SHA256SUMS`]);
+    const listed = readFileSync(`${IMAGE_FOLDER}/SHA256SUMS`, 'utf8').match(/\S+$/gm);
     expect(listed).toEqual([
       `flannel-v${VERSION}-amd64.cdx.json`,
       `flannel-v${VERSION}-arm64.cdx.json`,
+      `flannel-v${VERSION}-image.intoto.json`,
       `flannel-v${VERSION}-image.tar`,
     ]);
+  });
+
+  test('the statement names archive and image by their digests, and all that went in', () => {
+    const statement = JSON.parse(
+      readFileSync(`${IMAGE_FOLDER}/flannel-v${VERSION}-image.intoto.json`, 'utf8'),
+    ) as Statement;
+    const digests = new Map(statement.subject.map(({ name, digest }) => [name, digest.sha256]));
+    const sums = readFileSync(`${IMAGE_FOLDER}/SHA256SUMS`, 'utf8');
+    const archive = `flannel-v${VERSION}-image.tar`;
+    expect(sums).toContain(`${digests.get(archive)}  ${archive}\n`);
+    expect(layout.index().manifests[0]?.digest).toBe(`sha256:${digests.get(IMAGE)}`);
+    const { buildDefinition } = statement.predicate;
+    expect(buildDefinition.buildType).toContain('npm-run-image');
+    const uris = buildDefinition.resolvedDependencies.flatMap(({ uri }) => uri ?? []);
+    const inside = TARGETS.flatMap(({ arch }) => {
+      const bom = readFileSync(`${IMAGE_FOLDER}/flannel-v${VERSION}-${arch}.cdx.json`, 'utf8');
+      const { components } = JSON.parse(bom) as Bom;
+      return components.filter(({ scope }) => scope === 'required').flatMap(({ purl }) => purl ?? []);
+    });
+    expect(uris.toSorted()).toEqual([...new Set(inside)].toSorted());
+    for (const { digest } of buildDefinition.resolvedDependencies)
+      for (const hex of Object.values(digest)) expect(hex).toMatch(/^[0-9a-f]{40,128}$/);
   });
 
   test('every blob is what its descriptor says, and there is no other', () => {
@@ -112,8 +149,11 @@ describe('the image archive', () => {
           (path) => readFileSync(path).subarray(0, 4).toString('latin1') === '\u007fELF',
         );
         expect(elf.length).toBeGreaterThan(100);
-        for (const path of elf) {
-          const text = must(['readelf', '-W', '-h', '-l', '-d', path]);
+        // All at once: a process for each of hundreds of files takes seconds.
+        const texts = must(['readelf', '-W', '-h', '-l', '-d', ...elf]).split(/^File: .*$/m);
+        expect(texts.splice(0, 1)).toEqual(['\n']);
+        expect(texts).toHaveLength(elf.length);
+        for (const text of texts) {
           expect(text).toContain(machine);
           const loader = /interpreter: (\S+)\]/.exec(text)?.[1];
           if (loader !== undefined) expect(statSync(`${folder}${loader}`).size).toBeGreaterThan(0);
@@ -135,7 +175,7 @@ describe('the image archive', () => {
       });
 
       test('the bill of materials names what is inside, with versions and digests', () => {
-        const beside = readFileSync(`${FOLDER}/flannel-v${VERSION}-${arch}.cdx.json`, 'utf8');
+        const beside = readFileSync(`${IMAGE_FOLDER}/flannel-v${VERSION}-${arch}.cdx.json`, 'utf8');
         const folder = roots.get(arch) ?? '';
         expect(readFileSync(`${folder}/usr/share/flannel/sbom.cdx.json`, 'utf8')).toBe(beside);
         const { components, serialNumber } = JSON.parse(beside) as Bom;

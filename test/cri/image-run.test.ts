@@ -6,7 +6,7 @@ import { selfSigned } from '../support/certificate.ts';
 import { coverFolders } from '../support/cni-machine.ts';
 import { Containerd } from '../support/containerd.ts';
 import { timeUntil } from '../support/eventually.ts';
-import { ARCHIVE, IMAGE_FOLDER, LoopDisk, writeImage } from '../support/image.ts';
+import { ARCHIVE, IMAGE_FOLDER, LoopDisk, writeSharedImage } from '../support/image.ts';
 import { ImageContainer, limitsOf } from '../support/image-container.ts';
 import { describeInNetns, insideNetns, measured, must } from '../support/netns.ts';
 import { type Container, daemonSetSpec, manifestObjects, theOnly } from '../support/packaging.ts';
@@ -40,7 +40,7 @@ function containers(): readonly [Container, Container] {
 }
 
 // The namespaces of the block below have no way to a registry.
-if (!insideNetns()) beforeAll(() => void writeImage('amd64,arm64'), 300_000);
+if (!insideNetns()) beforeAll(writeSharedImage, 300_000);
 
 describeInNetns(
   import.meta.path,

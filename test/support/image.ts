@@ -13,6 +13,16 @@ export function writeImage(arch: string, folder = IMAGE_FOLDER): string {
   return must(['node', `${root}scripts/image.mjs`, `--arch=${arch}`, `--out=${folder}`]);
 }
 
+/** Says in this process, and to none that it starts for itself, that the image is there: it takes ten seconds of CPU to write. */
+const WRITTEN = 'FLANNEL_TEST_IMAGE_WRITTEN';
+
+/** The image of all architectures in IMAGE_FOLDER, written once for all test files of a run. */
+export function writeSharedImage(): void {
+  if (process.env[WRITTEN] === String(process.pid)) return;
+  writeImage('amd64,arm64');
+  process.env[WRITTEN] = String(process.pid);
+}
+
 interface Descriptor {
   readonly mediaType: string;
   readonly digest: string;
