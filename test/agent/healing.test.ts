@@ -125,31 +125,26 @@ const DEVICE_DAMAGES: readonly Damage[] = [
   ],
 ];
 
-describeInNetns(
-  import.meta.path,
-  'damage in every corner is repaired within a second',
-  () => {
-    for (const [name, damages] of [
-      ['of IPv6', V6_DAMAGES],
-      ['of the device', DEVICE_DAMAGES],
-    ] as const) {
-      test(
-        name,
-        async () => {
-          await using world = await AgentWorld.create({ netConf: DUAL });
-          must(['ip', 'link', 'add', 'br0', 'type', 'bridge']);
-          world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
-          world.addPeer('n2', PEER);
-          await using agent = await world.startReady();
-          await repairEach(agent, DEVICES, damages);
-          must(['ip', 'link', 'delete', 'br0']);
-        },
-        30_000,
-      );
-    }
-  },
-  { timeoutMs: 100_000 },
-);
+describeInNetns(import.meta.path, 'damage in every corner is repaired within a second', () => {
+  for (const [name, damages] of [
+    ['of IPv6', V6_DAMAGES],
+    ['of the device', DEVICE_DAMAGES],
+  ] as const) {
+    test(
+      name,
+      async () => {
+        await using world = await AgentWorld.create({ netConf: DUAL });
+        must(['ip', 'link', 'add', 'br0', 'type', 'bridge']);
+        world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
+        world.addPeer('n2', PEER);
+        await using agent = await world.startReady();
+        await repairEach(agent, DEVICES, damages);
+        must(['ip', 'link', 'delete', 'br0']);
+      },
+      30_000,
+    );
+  }
+});
 
 describeInNetns(import.meta.path, 'an IPv6 route of somebody else with a better metric', () => {
   test('is left alone and told of, once each time it comes', async () => {
@@ -160,7 +155,7 @@ describeInNetns(import.meta.path, 'an IPv6 route of somebody else with a better 
     const words = `goes before the one to a peer route="${V6}/64 metric 100"`;
     for (const times of [1, 2]) {
       must(['ip', '-6', 'route', 'add', `${V6}/64`, 'via', 'fd50::1', 'dev', 'eth0', 'metric', '100']);
-      await eventually(() => expect(agent.count(words)).toBe(times), 1000);
+      await eventually(() => expect(agent.count(words)).toBe(times));
       await Bun.sleep(100);
       expect(
         must(['ip', '-6', 'route', 'show', `${V6}/64`])

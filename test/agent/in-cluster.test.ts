@@ -51,7 +51,7 @@ describeInNetns(
         publicIp: '192.168.50.13',
         mac: '56:ef:6d:09:4e:43',
       });
-      await eventually(() => expect(must(['ip', 'route'])).toContain('10.244.3.0/24 via 10.244.3.0'), 8000);
+      await eventually(() => expect(must(['ip', 'route'])).toContain('10.244.3.0/24 via 10.244.3.0'));
       expect((await readyz()).status).toBe(200);
       const granted = ['get nodes', 'get pods', 'list nodes', 'patch nodes/status', 'watch nodes'];
       expect(granted).toEqual(expect.arrayContaining(Object.keys(world.api.requests.counts())));

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { appendFileSync, rmSync } from 'node:fs';
 import { AgentWorld, N2 } from '../support/agent-world.ts';
 import { repairEach, repairs, type Damage } from '../support/damages.ts';
-import { eventually, timeUntil } from '../support/eventually.ts';
+import { AT_ONCE, eventually, timeUntil } from '../support/eventually.ts';
 import { golden } from '../support/golden.ts';
 import { overlayState, rulesText } from '../support/kernel-text.ts';
 import { describeInNetns, must } from '../support/netns.ts';
@@ -110,127 +110,122 @@ const DAMAGES: readonly Damage[] = [
   ['everything of nftables deleted', ['nft', 'flush', 'ruleset'], 'flannel-ipv4'],
 ];
 
-describeInNetns(
-  import.meta.path,
-  'what somebody damages is repaired within a second',
-  () => {
-    test('one damage after another, each told once', async () => {
-      await using world = await AgentWorld.create({ netConf: DUAL });
-      world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
-      world.addPeer('n2', PEER);
-      await using agent = await world.startReady();
-      expect(overlayState(DEVICES)['fdb-flannel-v6.1']).toContain('dst fd50::12');
-      await repairEach(agent, DEVICES, DAMAGES);
-    }, 60_000);
+describeInNetns(import.meta.path, 'what somebody damages is repaired within a second', () => {
+  test('one damage after another, each told once', async () => {
+    await using world = await AgentWorld.create({ netConf: DUAL });
+    world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
+    world.addPeer('n2', PEER);
+    await using agent = await world.startReady();
+    expect(overlayState(DEVICES)['fdb-flannel-v6.1']).toContain('dst fd50::12');
+    await repairEach(agent, DEVICES, DAMAGES);
+  });
 
-    test('the checksum offload, when it is asked for, and never otherwise', async () => {
-      await using world = await AgentWorld.create({ netConf: DUAL });
-      world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
-      const set = (state: string) => {
-        for (const link of DEVICES) must(['ethtool', '-K', link, 'tx-checksum-ip-generic', state]);
-      };
-      const states = () =>
-        DEVICES.map((link) => /tx-checksum-ip-generic: (on|off)/.exec(must(['ethtool', '-k', link]))?.[1]);
-      {
-        await using agent = await world.startReady(['--vxlan-tx-checksum=off']);
-        expect(states()).toEqual(['off', 'off']);
-        // At once after the start there is a first look with notifications on.
-        await Bun.sleep(100);
-        const before = repairs(agent).length;
-        set('on');
-        expect(await timeUntil(() => expect(states()).toEqual(['off', 'off']))).toBeLessThan(1000);
-        await Bun.sleep(80);
-        const said = repairs(agent).slice(before).join('\n');
-        expect(said).toContain('tx-checksum-ip-generic of flannel.1 is on, not off');
-        expect(said).toContain('tx-checksum-ip-generic of flannel-v6.1 is on, not off');
-        must(['ip', 'link', 'delete', 'flannel.1']);
-        expect(await timeUntil(() => expect(states()).toEqual(['off', 'off']))).toBeLessThan(1000);
-        expect(agent.count('ERROR')).toBe(0);
-      }
-      {
-        await using agent = await world.startReady();
-        expect(states()).toEqual(['off', 'off']);
-        set('on');
-        await Bun.sleep(200);
-        set('off');
-        await Bun.sleep(200);
-        expect([states(), repairs(agent)]).toEqual([['off', 'off'], []]);
-      }
-      await using agent = await world.startReady(['--vxlan-tx-checksum=on']);
-      expect([states(), agent.count('ERROR')]).toEqual([['on', 'on'], 0]);
-    });
-
-    test('the external interface goes down and comes back', async () => {
-      await using world = await AgentWorld.create({ netConf: DUAL });
-      world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
-      world.addPeer('n2', PEER);
-      await using agent = await world.startReady();
-      const sound = overlayState(DEVICES);
-      must(['ip', 'link', 'set', 'eth0', 'down']);
+  test('the checksum offload, when it is asked for, and never otherwise', async () => {
+    await using world = await AgentWorld.create({ netConf: DUAL });
+    world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
+    const set = (state: string) => {
+      for (const link of DEVICES) must(['ethtool', '-K', link, 'tx-checksum-ip-generic', state]);
+    };
+    const states = () =>
+      DEVICES.map((link) => /tx-checksum-ip-generic: (on|off)/.exec(must(['ethtool', '-k', link]))?.[1]);
+    {
+      await using agent = await world.startReady(['--vxlan-tx-checksum=off']);
+      expect(states()).toEqual(['off', 'off']);
+      // At once after the start there is a first look with notifications on.
       await Bun.sleep(100);
-      must(['ip', 'link', 'set', 'eth0', 'up']);
-      expect(await timeUntil(() => expect(overlayState(DEVICES)).toEqual(sound))).toBeLessThan(1000);
-      expect(agent.running).toBe(true);
-    });
-
-    test('the subnet file, removed or edited', async () => {
-      await using world = await AgentWorld.create({ netConf: DUAL });
-      world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
-      await using agent = await world.startReady();
-      const text = world.subnetEnv();
-      expect(text).toBe(golden('vxlan-dual-nftables/subnet.env'));
-      rmSync(world.subnetFile);
-      expect(await timeUntil(() => expect(world.subnetEnv()).toBe(text))).toBeLessThan(1000);
-      appendFileSync(world.subnetFile, 'FLANNEL_MTU=9000\n');
-      expect(await timeUntil(() => expect(world.subnetEnv()).toBe(text))).toBeLessThan(1000);
-      await eventually(() => expect(agent.count('subnet file was removed or changed')).toBe(2));
-    });
-
-    test('iptables chains, within the resync period', async () => {
-      await using world = await AgentWorld.create({ netConf: golden('vxlan-iptables/net-conf.json') });
-      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
-      await using agent = await world.startReady(['--iptables-resync=1']);
-      const saved = (): Record<string, string> => ({ ...rulesText(), nft: '' });
-      const sound = saved();
-      expect(sound['iptables-save']).toContain('FLANNEL-FWD');
-      const damages = [
-        ['iptables', '-F', 'FLANNEL-FWD'],
-        ['iptables', '-t', 'nat', '-D', 'POSTROUTING', '1'],
-        ['iptables', '-t', 'nat', '-F'],
-      ];
-      for (const [at, argv] of damages.entries()) {
-        must(argv);
-        const took = await timeUntil(() => expect(saved()).toEqual(sound), 4000);
-        expect(took).toBeLessThan(2000);
-        await eventually(() => expect(agent.count('put back')).toBe(at + 1));
-      }
-      must(['iptables', '-t', 'nat', '-F', 'POSTROUTING']);
-      must(['iptables', '-t', 'nat', '-F', 'FLANNEL-POSTRTG']);
-      must(['iptables', '-t', 'nat', '-X', 'FLANNEL-POSTRTG']);
-      expect(await timeUntil(() => expect(saved()).toEqual(sound), 4000)).toBeLessThan(2000);
-      expect(agent.count('ERROR')).toBe(0);
-    }, 20_000);
-
-    test('what others have on the node is left alone', async () => {
-      await using world = await AgentWorld.create({ netConf: golden('vxlan-nftables/net-conf.json') });
-      world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
-      world.addPeer('n2', N2);
-      must(['ip', 'link', 'add', 'vx9', 'type', 'vxlan', 'id', '9', 'dstport', '4790', 'dev', 'eth0']);
-      must(['ip', 'route', 'add', '10.77.0.0/16', 'via', '192.168.50.2']);
-      must(['ip', 'route', 'add', '10.244.2.0/24', 'via', '192.168.50.2', 'metric', '500']);
-      must(['ip', 'neigh', 'add', '192.168.50.77', 'lladdr', OTHER_MAC, 'nud', 'permanent', 'dev', 'eth0']);
-      must(['nft', 'add', 'table', 'ip', 'mine']);
-      await using agent = await world.startReady();
+      const before = repairs(agent).length;
+      set('on');
+      expect(await timeUntil(() => expect(states()).toEqual(['off', 'off']))).toBeLessThan(AT_ONCE);
+      await Bun.sleep(80);
+      const said = repairs(agent).slice(before).join('\n');
+      expect(said).toContain('tx-checksum-ip-generic of flannel.1 is on, not off');
+      expect(said).toContain('tx-checksum-ip-generic of flannel-v6.1 is on, not off');
       must(['ip', 'link', 'delete', 'flannel.1']);
-      await eventually(() => expect(overlayState(['flannel.1'])['route']).toContain('onlink'));
-      await Bun.sleep(100);
-      expect(must(['ip', 'route', 'show'])).toContain('10.77.0.0/16 via 192.168.50.2');
-      expect(must(['ip', 'route', 'show'])).toContain('10.244.2.0/24 via 192.168.50.2 dev eth0 metric 500');
-      expect(must(['ip', 'neigh', 'show', 'dev', 'eth0'])).toContain(`192.168.50.77 lladdr ${OTHER_MAC}`);
-      expect(must(['ip', '-d', 'link', 'show', 'vx9'])).toContain('vxlan id 9');
-      expect(must(['nft', 'list', 'tables'])).toContain('table ip mine');
-      expect(agent.log).not.toContain('ERROR');
-    });
-  },
-  { timeoutMs: 100_000 },
-);
+      expect(await timeUntil(() => expect(states()).toEqual(['off', 'off']))).toBeLessThan(AT_ONCE);
+      expect(agent.count('ERROR')).toBe(0);
+    }
+    {
+      await using agent = await world.startReady();
+      expect(states()).toEqual(['off', 'off']);
+      set('on');
+      await Bun.sleep(200);
+      set('off');
+      await Bun.sleep(200);
+      expect([states(), repairs(agent)]).toEqual([['off', 'off'], []]);
+    }
+    await using agent = await world.startReady(['--vxlan-tx-checksum=on']);
+    expect([states(), agent.count('ERROR')]).toEqual([['on', 'on'], 0]);
+  });
+
+  test('the external interface goes down and comes back', async () => {
+    await using world = await AgentWorld.create({ netConf: DUAL });
+    world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
+    world.addPeer('n2', PEER);
+    await using agent = await world.startReady();
+    const sound = overlayState(DEVICES);
+    must(['ip', 'link', 'set', 'eth0', 'down']);
+    await Bun.sleep(100);
+    must(['ip', 'link', 'set', 'eth0', 'up']);
+    expect(await timeUntil(() => expect(overlayState(DEVICES)).toEqual(sound))).toBeLessThan(AT_ONCE);
+    expect(agent.running).toBe(true);
+  });
+
+  test('the subnet file, removed or edited', async () => {
+    await using world = await AgentWorld.create({ netConf: DUAL });
+    world.addNode('n1', { podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'] });
+    await using agent = await world.startReady();
+    const text = world.subnetEnv();
+    expect(text).toBe(golden('vxlan-dual-nftables/subnet.env'));
+    rmSync(world.subnetFile);
+    expect(await timeUntil(() => expect(world.subnetEnv()).toBe(text))).toBeLessThan(AT_ONCE);
+    appendFileSync(world.subnetFile, 'FLANNEL_MTU=9000\n');
+    expect(await timeUntil(() => expect(world.subnetEnv()).toBe(text))).toBeLessThan(AT_ONCE);
+    await eventually(() => expect(agent.count('subnet file was removed or changed')).toBe(2));
+  });
+
+  test('iptables chains, within the resync period', async () => {
+    await using world = await AgentWorld.create({ netConf: golden('vxlan-iptables/net-conf.json') });
+    world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+    await using agent = await world.startReady(['--iptables-resync=1']);
+    const saved = (): Record<string, string> => ({ ...rulesText(), nft: '' });
+    const sound = saved();
+    expect(sound['iptables-save']).toContain('FLANNEL-FWD');
+    const damages = [
+      ['iptables', '-F', 'FLANNEL-FWD'],
+      ['iptables', '-t', 'nat', '-D', 'POSTROUTING', '1'],
+      ['iptables', '-t', 'nat', '-F'],
+    ];
+    for (const [at, argv] of damages.entries()) {
+      must(argv);
+      const took = await timeUntil(() => expect(saved()).toEqual(sound));
+      expect(took).toBeLessThan(AT_ONCE);
+      await eventually(() => expect(agent.count('put back')).toBe(at + 1));
+    }
+    must(['iptables', '-t', 'nat', '-F', 'POSTROUTING']);
+    must(['iptables', '-t', 'nat', '-F', 'FLANNEL-POSTRTG']);
+    must(['iptables', '-t', 'nat', '-X', 'FLANNEL-POSTRTG']);
+    expect(await timeUntil(() => expect(saved()).toEqual(sound))).toBeLessThan(AT_ONCE);
+    expect(agent.count('ERROR')).toBe(0);
+  });
+
+  test('what others have on the node is left alone', async () => {
+    await using world = await AgentWorld.create({ netConf: golden('vxlan-nftables/net-conf.json') });
+    world.addNode('n1', { podCidrs: ['10.244.1.0/24'] });
+    world.addPeer('n2', N2);
+    must(['ip', 'link', 'add', 'vx9', 'type', 'vxlan', 'id', '9', 'dstport', '4790', 'dev', 'eth0']);
+    must(['ip', 'route', 'add', '10.77.0.0/16', 'via', '192.168.50.2']);
+    must(['ip', 'route', 'add', '10.244.2.0/24', 'via', '192.168.50.2', 'metric', '500']);
+    must(['ip', 'neigh', 'add', '192.168.50.77', 'lladdr', OTHER_MAC, 'nud', 'permanent', 'dev', 'eth0']);
+    must(['nft', 'add', 'table', 'ip', 'mine']);
+    await using agent = await world.startReady();
+    must(['ip', 'link', 'delete', 'flannel.1']);
+    await eventually(() => expect(overlayState(['flannel.1'])['route']).toContain('onlink'));
+    await Bun.sleep(100);
+    expect(must(['ip', 'route', 'show'])).toContain('10.77.0.0/16 via 192.168.50.2');
+    expect(must(['ip', 'route', 'show'])).toContain('10.244.2.0/24 via 192.168.50.2 dev eth0 metric 500');
+    expect(must(['ip', 'neigh', 'show', 'dev', 'eth0'])).toContain(`192.168.50.77 lladdr ${OTHER_MAC}`);
+    expect(must(['ip', '-d', 'link', 'show', 'vx9'])).toContain('vxlan id 9');
+    expect(must(['nft', 'list', 'tables'])).toContain('table ip mine');
+    expect(agent.log).not.toContain('ERROR');
+  });
+});

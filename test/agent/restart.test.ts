@@ -126,72 +126,66 @@ function startStreams(peer: NamedNetns): { stop(): Promise<{ sent: number; arriv
   };
 }
 
-describeInNetns(
-  import.meta.path,
-  'a restart loses no packet',
-  () => {
-    for (const [name, backend] of Object.entries(BACKENDS)) {
-      test(name, async () => {
-        using peer = NamedNetns.create('restart');
-        await using world = await AgentWorld.create({
-          netConf: JSON.stringify({
-            Network: '10.244.0.0/16',
-            EnableIPv6: true,
-            IPv6Network: '2001:cafe:42::/56',
-            EnableNFTables: true,
-            Backend: backend,
-          }),
-        });
-        const type = name === 'host-gw' ? 'host-gw' : 'vxlan';
-        makePeer(peer, name === 'vxlan');
-        const annotations = (mac: string) => {
-          const data = type === 'vxlan' ? vxlanData(mac) : 'null';
-          return { 'backend-type': type, 'backend-data': data, 'backend-v6-data': data };
-        };
-        world.addNode('n1', {
-          podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'],
-          annotations: prefixed(annotations(MACS.n1)),
-        });
-        world.addNode('n2', {
-          podCidrs: ['10.244.2.0/24', '2001:cafe:42:2::/64'],
-          annotations: prefixed({
-            'kube-subnet-manager': 'true',
-            'public-ip': '192.168.50.12',
-            'public-ipv6': 'fd50::12',
-            ...annotations(MACS.n2),
-          }),
-        });
-        for (const pod of [IPV4.pods[0], IPV6.pods[0]]) must(['ip', 'addr', 'add', pod, 'dev', 'lo']);
-        const upgrade = `${world.folder}/flanneld`;
-        copyFileSync(BUILT, upgrade);
-        const first = await world.startReady();
-        for (const pods of [IPV4.pods, IPV6.pods])
-          must(['ping', '-c', '1', '-W', '5', '-I', pods[0], pods[1]]);
-        const streams = startStreams(peer);
-        let agent = first;
-        const restarts: readonly (readonly ['SIGTERM' | 'SIGKILL', Pick<AgentStart, 'command'>])[] = [
-          ['SIGTERM', {}],
-          ['SIGKILL', {}],
-          ['SIGTERM', { command: [upgrade] }],
-          ['SIGKILL', {}],
-        ];
-        for (const [signal, next] of restarts) {
-          await Bun.sleep(300);
-          await agent.stop(signal);
-          await Bun.sleep(100);
-          agent = await world.startReady([], next);
-        }
-        await Bun.sleep(300);
-        const results = await streams.stop();
-        for (const { sent, arrived } of results) {
-          expect(sent).toBeGreaterThan(PER_SECOND);
-          expect(arrived).toBe(sent);
-        }
-        measured(`${name}: ${results.map(({ sent }) => sent).join(', ')} packets over 4 restarts, none lost`);
-        await agent.stop('SIGTERM');
-        for (const pod of [IPV4.pods[0], IPV6.pods[0]]) must(['ip', 'addr', 'del', pod, 'dev', 'lo']);
+describeInNetns(import.meta.path, 'a restart loses no packet', () => {
+  for (const [name, backend] of Object.entries(BACKENDS)) {
+    test(name, async () => {
+      using peer = NamedNetns.create('restart');
+      await using world = await AgentWorld.create({
+        netConf: JSON.stringify({
+          Network: '10.244.0.0/16',
+          EnableIPv6: true,
+          IPv6Network: '2001:cafe:42::/56',
+          EnableNFTables: true,
+          Backend: backend,
+        }),
       });
-    }
-  },
-  { timeoutMs: 120_000 },
-);
+      const type = name === 'host-gw' ? 'host-gw' : 'vxlan';
+      makePeer(peer, name === 'vxlan');
+      const annotations = (mac: string) => {
+        const data = type === 'vxlan' ? vxlanData(mac) : 'null';
+        return { 'backend-type': type, 'backend-data': data, 'backend-v6-data': data };
+      };
+      world.addNode('n1', {
+        podCidrs: ['10.244.1.0/24', '2001:cafe:42:1::/64'],
+        annotations: prefixed(annotations(MACS.n1)),
+      });
+      world.addNode('n2', {
+        podCidrs: ['10.244.2.0/24', '2001:cafe:42:2::/64'],
+        annotations: prefixed({
+          'kube-subnet-manager': 'true',
+          'public-ip': '192.168.50.12',
+          'public-ipv6': 'fd50::12',
+          ...annotations(MACS.n2),
+        }),
+      });
+      for (const pod of [IPV4.pods[0], IPV6.pods[0]]) must(['ip', 'addr', 'add', pod, 'dev', 'lo']);
+      const upgrade = `${world.folder}/flanneld`;
+      copyFileSync(BUILT, upgrade);
+      const first = await world.startReady();
+      for (const pods of [IPV4.pods, IPV6.pods]) must(['ping', '-c', '1', '-W', '5', '-I', pods[0], pods[1]]);
+      const streams = startStreams(peer);
+      let agent = first;
+      const restarts: readonly (readonly ['SIGTERM' | 'SIGKILL', Pick<AgentStart, 'command'>])[] = [
+        ['SIGTERM', {}],
+        ['SIGKILL', {}],
+        ['SIGTERM', { command: [upgrade] }],
+        ['SIGKILL', {}],
+      ];
+      for (const [signal, next] of restarts) {
+        await Bun.sleep(300);
+        await agent.stop(signal);
+        await Bun.sleep(100);
+        agent = await world.startReady([], next);
+      }
+      await Bun.sleep(300);
+      const results = await streams.stop();
+      for (const { sent, arrived } of results) {
+        expect(sent).toBeGreaterThan(PER_SECOND);
+        expect(arrived).toBe(sent);
+      }
+      measured(`${name}: ${results.map(({ sent }) => sent).join(', ')} packets over 4 restarts, none lost`);
+      await agent.stop('SIGTERM');
+      for (const pod of [IPV4.pods[0], IPV6.pods[0]]) must(['ip', 'addr', 'del', pod, 'dev', 'lo']);
+    });
+  }
+});

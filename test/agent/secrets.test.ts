@@ -85,120 +85,115 @@ async function world(): Promise<AgentWorld> {
   return at;
 }
 
-describeInNetns(
-  import.meta.path,
-  'no secret comes out, at --v=10',
-  () => {
-    for (const format of ['text', 'json'] as const) {
-      test(`in daily work, as ${format}`, async () => {
-        await using at = await world();
-        const flags = [
-          `--kubeconfig-file=${kubeconfig(at)}`,
-          '--kube-api-url=',
-          `--log-format=${format}`,
-          ...LOUD,
-        ];
-        await using agent = await at.startReady(flags, { env: ENV });
-        must(['ip', 'link', 'delete', 'flannel.1']);
-        await eventually(() => expect(agent.log).toContain('not as planned; repaired'));
-        await eventually(() => expect(agent.log).toContain('full pass'));
-        await expectNone(at, agent);
-      });
-    }
-
-    test('when the API server refuses the token, and repeats it', async () => {
-      await using at = await world();
-      at.api.faults.answer({ code: 403, text: `Bearer ${TOKEN} may not do this`, times: 3 });
-      await using agent = at.start([`--kubeconfig-file=${kubeconfig(at)}`, '--kube-api-url=', ...LOUD], {
-        env: ENV,
-      });
-      await eventually(() => expect(agent.log).toContain('may not do this'));
-      await eventually(() => expect(agent.log).toContain('Bearer [secret] may not do this'));
-      await expectNone(at, agent);
-    });
-
-    test('when the token is none', async () => {
-      await using at = await world();
-      const file = kubeconfig(at, { user: `{ token: "${TOKEN}\\n x" }` });
-      await using agent = at.start([`--kubeconfig-file=${file}`, '--kube-api-url=', ...LOUD]);
-      await eventually(() => expect(agent.log).toContain('is not a bearer token'));
-      await expectNone(at, agent);
-    });
-
-    test('when a proxy is asked and does not answer', async () => {
-      await using at = await world();
-      const cluster = `, proxy-url: 'http://user:${PROXY_PASSWORD}@127.0.0.1:9'`;
-      const file = kubeconfig(at, { server: 'https://192.0.2.1:6443', cluster });
-      await using agent = at.start([`--kubeconfig-file=${file}`, '--kube-api-url=', ...LOUD], { env: ENV });
-      await eventually(() => expect(agent.log).toContain('cannot read the Node object'));
-      await expectNone(at, agent);
-    });
-
-    test('when etcd is asked and does not answer', async () => {
+describeInNetns(import.meta.path, 'no secret comes out, at --v=10', () => {
+  for (const format of ['text', 'json'] as const) {
+    test(`in daily work, as ${format}`, async () => {
       await using at = await world();
       const flags = [
-        '--kube-subnet-mgr=false',
-        '--etcd-endpoints=http://127.0.0.1:9',
-        '--etcd-username=root',
+        `--kubeconfig-file=${kubeconfig(at)}`,
+        '--kube-api-url=',
+        `--log-format=${format}`,
         ...LOUD,
       ];
-      await using agent = at.start(flags);
-      await eventually(() => expect(agent.log).toContain('connection refused'));
+      await using agent = await at.startReady(flags, { env: ENV });
+      must(['ip', 'link', 'delete', 'flannel.1']);
+      await eventually(() => expect(agent.log).toContain('not as planned; repaired'));
+      await eventually(() => expect(agent.log).toContain('full pass'));
       await expectNone(at, agent);
     });
+  }
 
-    const REFUSED: readonly (readonly [string, (at: AgentWorld) => readonly string[], string])[] = [
-      [
-        'in the address of the API server',
-        () => [`--kube-api-url=https://u:${URL_PASSWORD}@192.0.2.1`],
-        '--kube-api-url',
-      ],
-      [
-        'in the address of etcd',
-        () => ['--kube-subnet-mgr=false', `--etcd-endpoints=http://u:${URL_PASSWORD}@192.0.2.1:2379`],
-        '--etcd-endpoints',
-      ],
-      ['behind a blank', () => ['--etcd-password=', FLAG_PASSWORD], 'unexpected argument'],
-      ['behind a misspelt flag', () => [`--etcd-pasword=${FLAG_PASSWORD}`], '--etcd-password'],
-      [
-        'as a password in a kubeconfig',
-        (at) => [
-          `--kubeconfig-file=${kubeconfig(at, { user: `{ username: u, password: '${URL_PASSWORD}' }` })}`,
-          '--kube-api-url=',
-        ],
-        'not supported',
-      ],
-      [
-        'as a key that is none',
-        (at) => [
-          `--kubeconfig-file=${kubeconfig(at, { user: `{ client-certificate-data: ${btoa(KEY)}, client-key-data: ${KEY} }` })}`,
-          '--kube-api-url=',
-        ],
-        'is not base64 of PEM',
-      ],
-      [
-        'in a configuration that is no JSON',
-        (at) => {
-          at.writeNetConf(`{"Network":"10.244.0.0/16","Backend":{"PSK":${PSK.replace('-', '')}}}`);
-          return [];
-        },
-        'not valid JSON',
-      ],
+  test('when the API server refuses the token, and repeats it', async () => {
+    await using at = await world();
+    at.api.faults.answer({ code: 403, text: `Bearer ${TOKEN} may not do this`, times: 3 });
+    await using agent = at.start([`--kubeconfig-file=${kubeconfig(at)}`, '--kube-api-url=', ...LOUD], {
+      env: ENV,
+    });
+    await eventually(() => expect(agent.log).toContain('may not do this'));
+    await eventually(() => expect(agent.log).toContain('Bearer [secret] may not do this'));
+    await expectNone(at, agent);
+  });
+
+  test('when the token is none', async () => {
+    await using at = await world();
+    const file = kubeconfig(at, { user: `{ token: "${TOKEN}\\n x" }` });
+    await using agent = at.start([`--kubeconfig-file=${file}`, '--kube-api-url=', ...LOUD]);
+    await eventually(() => expect(agent.log).toContain('is not a bearer token'));
+    await expectNone(at, agent);
+  });
+
+  test('when a proxy is asked and does not answer', async () => {
+    await using at = await world();
+    const cluster = `, proxy-url: 'http://user:${PROXY_PASSWORD}@127.0.0.1:9'`;
+    const file = kubeconfig(at, { server: 'https://192.0.2.1:6443', cluster });
+    await using agent = at.start([`--kubeconfig-file=${file}`, '--kube-api-url=', ...LOUD], { env: ENV });
+    await eventually(() => expect(agent.log).toContain('cannot read the Node object'));
+    await expectNone(at, agent);
+  });
+
+  test('when etcd is asked and does not answer', async () => {
+    await using at = await world();
+    const flags = [
+      '--kube-subnet-mgr=false',
+      '--etcd-endpoints=http://127.0.0.1:9',
+      '--etcd-username=root',
+      ...LOUD,
     ];
+    await using agent = at.start(flags);
+    await eventually(() => expect(agent.log).toContain('connection refused'));
+    await expectNone(at, agent);
+  });
 
-    for (const [where, flags, words] of REFUSED) {
-      test(`where it does not belong: ${where}`, async () => {
-        await using at = await world();
-        await using agent = at.start([...flags(at), '--v=10']);
-        expect(await agent.exited()).toBe(2);
-        await eventually(() => expect(agent.log).toContain(words));
-        for (const secret of SECRETS) {
-          expect(agent.log).not.toContain(secret);
-          expect(agent.log).not.toContain(secret.replace('-', ''));
-          expect(agent.log).not.toContain(btoa(secret));
-        }
-      });
-    }
-  },
-  { timeoutMs: 90_000 },
-);
+  const REFUSED: readonly (readonly [string, (at: AgentWorld) => readonly string[], string])[] = [
+    [
+      'in the address of the API server',
+      () => [`--kube-api-url=https://u:${URL_PASSWORD}@192.0.2.1`],
+      '--kube-api-url',
+    ],
+    [
+      'in the address of etcd',
+      () => ['--kube-subnet-mgr=false', `--etcd-endpoints=http://u:${URL_PASSWORD}@192.0.2.1:2379`],
+      '--etcd-endpoints',
+    ],
+    ['behind a blank', () => ['--etcd-password=', FLAG_PASSWORD], 'unexpected argument'],
+    ['behind a misspelt flag', () => [`--etcd-pasword=${FLAG_PASSWORD}`], '--etcd-password'],
+    [
+      'as a password in a kubeconfig',
+      (at) => [
+        `--kubeconfig-file=${kubeconfig(at, { user: `{ username: u, password: '${URL_PASSWORD}' }` })}`,
+        '--kube-api-url=',
+      ],
+      'not supported',
+    ],
+    [
+      'as a key that is none',
+      (at) => [
+        `--kubeconfig-file=${kubeconfig(at, { user: `{ client-certificate-data: ${btoa(KEY)}, client-key-data: ${KEY} }` })}`,
+        '--kube-api-url=',
+      ],
+      'is not base64 of PEM',
+    ],
+    [
+      'in a configuration that is no JSON',
+      (at) => {
+        at.writeNetConf(`{"Network":"10.244.0.0/16","Backend":{"PSK":${PSK.replace('-', '')}}}`);
+        return [];
+      },
+      'not valid JSON',
+    ],
+  ];
+
+  for (const [where, flags, words] of REFUSED) {
+    test(`where it does not belong: ${where}`, async () => {
+      await using at = await world();
+      await using agent = at.start([...flags(at), '--v=10']);
+      expect(await agent.exited()).toBe(2);
+      await eventually(() => expect(agent.log).toContain(words));
+      for (const secret of SECRETS) {
+        expect(agent.log).not.toContain(secret);
+        expect(agent.log).not.toContain(secret.replace('-', ''));
+        expect(agent.log).not.toContain(btoa(secret));
+      }
+    });
+  }
+});

@@ -30,7 +30,7 @@ async function scene(config: string): Promise<Scene> {
     for (const type of ['blackhole', 'prohibit']) run(['ip', 'route', 'flush', 'type', type]);
   });
   const agent = stack.use(await at.startReady([], { env: { TEST_SAVE_MS: '100' } }));
-  await eventually(() => expect(existsSync(`${at.folder}/run/last-known`)).toBe(true), 5000);
+  await eventually(() => expect(existsSync(`${at.folder}/run/last-known`)).toBe(true));
   placeFlannelctl(at.folder);
   const files = ['--run-dir', `${at.folder}/run`, '--ipam-dir', ipam, '--net-config-path', at.netConfFile];
   return {
@@ -62,282 +62,276 @@ const LEAVES_POD = [
   "2  node veth2               the node's end of the pod's cable, a port of cni0, for the bridge's own MAC: up to the node",
 ];
 
-describeInNetns(
-  import.meta.path,
-  'flannelctl walk',
-  () => {
-    test('to a pod of a peer, through the overlay, with the rules of nftables', async () => {
-      await using stage = await scene('vxlan-nftables');
-      expect(await stage.walk('2222', '10.244.2.7')).toEqual({
-        code: 0,
-        lines: [
-          '10.244.1.2 → 10.244.2.7, 84 bytes',
-          ...LEAVES_POD,
-          '3  node, routing            10.244.2.0/24 via 10.244.2.0 dev flannel.1',
-          'ip flannel-ipv4 forward rule 1: accepted (ip saddr 10.244.0.0/16 accept)',
-          'ip flannel-ipv4 postrtg rule 2: the source stays (ip saddr 10.244.1.0/24 ip daddr 10.244.0.0/16 return)',
-          "4  node flannel.1           neighbour 10.244.2.0 is ba:35:f7:c1:34:9a, the peer's VTEP; FDB: it is behind 192.168.50.12 (n2)",
-          '5  node eth0                node route 192.168.50.0/24 dev eth0',
-          'wrapped in UDP 8472 from 192.168.50.11 to 192.168.50.12, 134 bytes',
-          'leaves this node by eth0 for n2, 192.168.50.12 (ARP will ask for it)',
-          'The rest is to be seen on n2: flannelctl walk 10.244.1.2 10.244.2.7',
-        ],
-      });
-    });
-
-    test('to the outside, with the rules of iptables: masqueraded', async () => {
-      await using stage = await scene('vxlan-iptables');
-      expect(await stage.walk('10.244.1.2', '203.0.113.9')).toEqual({
-        code: 0,
-        lines: [
-          '10.244.1.2 → 203.0.113.9, 84 bytes',
-          ...LEAVES_POD,
-          '3  node, routing            default via 192.168.50.1 dev eth0',
-          'iptables-nft -t filter FLANNEL-FWD rule 1: accepted (-s 10.244.0.0/16 -m comment --comment "flanneld forward" -j ACCEPT)',
-          'iptables-nft -t nat FLANNEL-POSTRTG rule 5: masqueraded, 10.244.1.2 becomes 192.168.50.11 (-s 10.244.0.0/16 ! -d 224.0.0.0/4 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully)',
-          'leaves this node by eth0 for 192.168.50.1 (ARP will ask for it)',
-        ],
-      });
-    });
-
-    test('between pods, from a peer, from and to the node itself', async () => {
-      await using stage = await scene('vxlan-nftables');
-      const { walk } = stage;
-      expect(end(await walk('10.244.1.2', '333'))).toEqual([0, 'arrives at container 33333333abcd']);
-      expect(end(await walk('10.244.2.7', '333'))).toEqual([0, 'arrives at container 33333333abcd']);
-      expect((await walk('10.244.2.7', '333')).lines[1]).toBe(
-        '1  node flannel.1           packets of 10.244.2.7 (n2) come in here',
-      );
-      expect(end(await walk('222', 'n1'))).toEqual([0, "arrives at this node's own address 192.168.50.11"]);
-      expect(end(await walk('222', '10.244.1.1'))).toEqual([
-        0,
-        "arrives at this node's own address 10.244.1.1",
-      ]);
-      expect(end(await walk('n1', '10.244.2.7'))).toEqual([
-        0,
+describeInNetns(import.meta.path, 'flannelctl walk', () => {
+  test('to a pod of a peer, through the overlay, with the rules of nftables', async () => {
+    await using stage = await scene('vxlan-nftables');
+    expect(await stage.walk('2222', '10.244.2.7')).toEqual({
+      code: 0,
+      lines: [
+        '10.244.1.2 → 10.244.2.7, 84 bytes',
+        ...LEAVES_POD,
+        '3  node, routing            10.244.2.0/24 via 10.244.2.0 dev flannel.1',
+        'ip flannel-ipv4 forward rule 1: accepted (ip saddr 10.244.0.0/16 accept)',
+        'ip flannel-ipv4 postrtg rule 2: the source stays (ip saddr 10.244.1.0/24 ip daddr 10.244.0.0/16 return)',
+        "4  node flannel.1           neighbour 10.244.2.0 is ba:35:f7:c1:34:9a, the peer's VTEP; FDB: it is behind 192.168.50.12 (n2)",
+        '5  node eth0                node route 192.168.50.0/24 dev eth0',
+        'wrapped in UDP 8472 from 192.168.50.11 to 192.168.50.12, 134 bytes',
         'leaves this node by eth0 for n2, 192.168.50.12 (ARP will ask for it)',
-      ]);
-      expect(end(await walk('222', 'n2'))).toEqual([
-        0,
-        'leaves this node by eth0 for n2, 192.168.50.12 (ARP will ask for it)',
-      ]);
-      const json = await walk('222', '333', '-o', 'json');
-      expect(JSON.parse(json.lines.join('\n'))).toMatchObject({
-        from: '10.244.1.2',
-        to: '10.244.1.3',
-        size: 84,
-        end: { outcome: 'arrives' },
-      });
-      const wrong = await walk('10.244.2.7', '10.244.3.7');
-      expect(wrong).toEqual({
-        code: 1,
-        lines: [
-          'flannelctl: neither 10.244.2.7 nor 10.244.3.7 is on this node',
-          'Run it on the node of one of them, or begin with one of "flannelctl pods"',
-        ],
-      });
+        'The rest is to be seen on n2: flannelctl walk 10.244.1.2 10.244.2.7',
+      ],
     });
+  });
 
-    /** What is broken, and where the packet from 10.244.1.2 (unless another walk is given) to n2's pod then ends. */
-    const FAULTS: readonly {
-      plant: (stage: Scene) => void;
-      says: string;
-      ends?: readonly [string, string];
-      more?: readonly string[];
-    }[] = [
-      {
-        plant: () => must(['ip', 'route', 'del', '10.244.2.0/24']),
-        says: '10.244.2.7 is a pod of n2, and this is not the planned way, 10.244.2.0/24 via 10.244.2.0 dev flannel.1',
-      },
-      {
-        plant: () => must(['ip', 'neigh', 'del', '10.244.2.0', 'dev', 'flannel.1']),
-        says: 'no neighbour 10.244.2.0 on flannel.1: the overlay has nobody who would answer ARP for it',
-      },
-      {
-        plant: () =>
-          must([
-            'ip',
-            'neigh',
-            'replace',
-            '10.244.2.0',
-            'lladdr',
-            '02:00:00:00:09:09',
-            'nud',
-            'permanent',
-            'dev',
-            'flannel.1',
-          ]),
-        says: 'no FDB entry of flannel.1 for 02:00:00:00:09:09: nobody knows where that MAC is',
-      },
-      {
-        plant: () => must(['ip', 'link', 'set', 'flannel.1', 'mtu', '1300']),
-        says: '1400 bytes do not fit MTU 1300 of flannel.1: only a packet that may be fragmented comes on',
-        more: ['--size', '1400'],
-      },
-      {
-        plant: () => {},
-        says: '1451 bytes do not fit MTU 1450 of eth0: only a packet that may be fragmented comes on',
-        more: ['--size', '1451'],
-      },
-      {
-        plant: () => must(['ip', 'route', 'add', 'blackhole', '10.244.2.7/32']),
-        says: 'a blocking route of this node takes it: blackhole 10.244.2.7/32',
-      },
-      {
-        plant: () => must(['ip', 'route', 'add', 'prohibit', '10.244.2.7/32']),
-        says: 'a blocking route of this node takes it: prohibit 10.244.2.7/32',
-      },
-      {
-        plant: () => must(['sysctl', '-qw', 'net.ipv4.ip_forward=0']),
-        says: 'this node does not forward ipv4 packets: net.ipv4.ip_forward is 0',
-      },
-      { plant: ({ pods }) => must(['ip', 'link', 'set', pods[0].veth, 'down']), says: 'eth0 has no carrier' },
-      {
-        plant: ({ pods }) => must(['ip', 'link', 'set', pods[0].veth, 'nomaster']),
-        says: 'no port of cni0 leads to container 22222222abcd',
-      },
-      {
-        plant: ({ pods }) => pods[0].netns.exec(['ip', 'route', 'del', 'default']),
-        says: 'the pod 10.244.1.2 has no route to 10.244.2.7',
-      },
-      {
-        plant: () => {},
-        says: 'no node is known to have 10.244.77.7, and beyond eth0 nobody knows pods',
-        ends: ['222', '10.244.77.7'],
-      },
-      {
-        plant: () => {},
-        says: 'nobody has reserved 10.244.1.99: no pod sends from it',
-        ends: ['10.244.1.99', '10.244.2.7'],
-      },
-      {
-        plant: () => {},
-        says: 'nobody has 10.244.1.99: it is not reserved, and nobody has been heard with it',
-        ends: ['10.244.2.7', '10.244.1.99'],
-      },
-      {
-        plant: () =>
-          must([
-            'ip',
-            'neigh',
-            'replace',
-            '10.244.1.3',
-            'lladdr',
-            '02:00:00:00:09:09',
-            'nud',
-            'permanent',
-            'dev',
-            'cni0',
-          ]),
-        says: 'this node takes 02:00:00:00:09:09 for the MAC of 10.244.1.3; the pod has 02:00:00:00:01:03',
-        ends: ['10.244.2.7', '333'],
-      },
-      {
-        plant: ({ pods }) => pods[1].netns.exec(['ip', 'addr', 'flush', 'dev', 'eth0']),
-        says: 'container 33333333abcd has reserved 10.244.1.3, but eth0 in it has not that address',
-        ends: ['222', '333'],
-      },
-      {
-        plant: () => must(['ip', 'neigh', 'replace', '192.168.50.12', 'nud', 'failed', 'dev', 'eth0']),
-        says: 'nobody answers ARP for 192.168.50.12 on eth0',
-      },
-    ];
-
-    test('each fault ends the walk where it is, in words', async () => {
-      for (const { plant, says, ends = ['222', '10.244.2.7'], more = [] } of FAULTS) {
-        await using stage = await scene('vxlan-nftables');
-        stage.freeze();
-        plant(stage);
-        // An agent that hangs costs three seconds per question: its files say the same.
-        must(['rm', `${stage.at.folder}/run/agent.sock`]);
-        expect(end(await stage.walk(...ends, ...more))).toEqual([1, `ends here: ${says}`]);
-      }
+  test('to the outside, with the rules of iptables: masqueraded', async () => {
+    await using stage = await scene('vxlan-iptables');
+    expect(await stage.walk('10.244.1.2', '203.0.113.9')).toEqual({
+      code: 0,
+      lines: [
+        '10.244.1.2 → 203.0.113.9, 84 bytes',
+        ...LEAVES_POD,
+        '3  node, routing            default via 192.168.50.1 dev eth0',
+        'iptables-nft -t filter FLANNEL-FWD rule 1: accepted (-s 10.244.0.0/16 -m comment --comment "flanneld forward" -j ACCEPT)',
+        'iptables-nft -t nat FLANNEL-POSTRTG rule 5: masqueraded, 10.244.1.2 becomes 192.168.50.11 (-s 10.244.0.0/16 ! -d 224.0.0.0/4 -m comment --comment "flanneld masq" -j MASQUERADE --random-fully)',
+        'leaves this node by eth0 for 192.168.50.1 (ARP will ask for it)',
+      ],
     });
+  });
 
-    test('without a plan it says so, and goes by the kernel alone', async () => {
+  test('between pods, from a peer, from and to the node itself', async () => {
+    await using stage = await scene('vxlan-nftables');
+    const { walk } = stage;
+    expect(end(await walk('10.244.1.2', '333'))).toEqual([0, 'arrives at container 33333333abcd']);
+    expect(end(await walk('10.244.2.7', '333'))).toEqual([0, 'arrives at container 33333333abcd']);
+    expect((await walk('10.244.2.7', '333')).lines[1]).toBe(
+      '1  node flannel.1           packets of 10.244.2.7 (n2) come in here',
+    );
+    expect(end(await walk('222', 'n1'))).toEqual([0, "arrives at this node's own address 192.168.50.11"]);
+    expect(end(await walk('222', '10.244.1.1'))).toEqual([
+      0,
+      "arrives at this node's own address 10.244.1.1",
+    ]);
+    expect(end(await walk('n1', '10.244.2.7'))).toEqual([
+      0,
+      'leaves this node by eth0 for n2, 192.168.50.12 (ARP will ask for it)',
+    ]);
+    expect(end(await walk('222', 'n2'))).toEqual([
+      0,
+      'leaves this node by eth0 for n2, 192.168.50.12 (ARP will ask for it)',
+    ]);
+    const json = await walk('222', '333', '-o', 'json');
+    expect(JSON.parse(json.lines.join('\n'))).toMatchObject({
+      from: '10.244.1.2',
+      to: '10.244.1.3',
+      size: 84,
+      end: { outcome: 'arrives' },
+    });
+    const wrong = await walk('10.244.2.7', '10.244.3.7');
+    expect(wrong).toEqual({
+      code: 1,
+      lines: [
+        'flannelctl: neither 10.244.2.7 nor 10.244.3.7 is on this node',
+        'Run it on the node of one of them, or begin with one of "flannelctl pods"',
+      ],
+    });
+  });
+
+  /** What is broken, and where the packet from 10.244.1.2 (unless another walk is given) to n2's pod then ends. */
+  const FAULTS: readonly {
+    plant: (stage: Scene) => void;
+    says: string;
+    ends?: readonly [string, string];
+    more?: readonly string[];
+  }[] = [
+    {
+      plant: () => must(['ip', 'route', 'del', '10.244.2.0/24']),
+      says: '10.244.2.7 is a pod of n2, and this is not the planned way, 10.244.2.0/24 via 10.244.2.0 dev flannel.1',
+    },
+    {
+      plant: () => must(['ip', 'neigh', 'del', '10.244.2.0', 'dev', 'flannel.1']),
+      says: 'no neighbour 10.244.2.0 on flannel.1: the overlay has nobody who would answer ARP for it',
+    },
+    {
+      plant: () =>
+        must([
+          'ip',
+          'neigh',
+          'replace',
+          '10.244.2.0',
+          'lladdr',
+          '02:00:00:00:09:09',
+          'nud',
+          'permanent',
+          'dev',
+          'flannel.1',
+        ]),
+      says: 'no FDB entry of flannel.1 for 02:00:00:00:09:09: nobody knows where that MAC is',
+    },
+    {
+      plant: () => must(['ip', 'link', 'set', 'flannel.1', 'mtu', '1300']),
+      says: '1400 bytes do not fit MTU 1300 of flannel.1: only a packet that may be fragmented comes on',
+      more: ['--size', '1400'],
+    },
+    {
+      plant: () => {},
+      says: '1451 bytes do not fit MTU 1450 of eth0: only a packet that may be fragmented comes on',
+      more: ['--size', '1451'],
+    },
+    {
+      plant: () => must(['ip', 'route', 'add', 'blackhole', '10.244.2.7/32']),
+      says: 'a blocking route of this node takes it: blackhole 10.244.2.7/32',
+    },
+    {
+      plant: () => must(['ip', 'route', 'add', 'prohibit', '10.244.2.7/32']),
+      says: 'a blocking route of this node takes it: prohibit 10.244.2.7/32',
+    },
+    {
+      plant: () => must(['sysctl', '-qw', 'net.ipv4.ip_forward=0']),
+      says: 'this node does not forward ipv4 packets: net.ipv4.ip_forward is 0',
+    },
+    { plant: ({ pods }) => must(['ip', 'link', 'set', pods[0].veth, 'down']), says: 'eth0 has no carrier' },
+    {
+      plant: ({ pods }) => must(['ip', 'link', 'set', pods[0].veth, 'nomaster']),
+      says: 'no port of cni0 leads to container 22222222abcd',
+    },
+    {
+      plant: ({ pods }) => pods[0].netns.exec(['ip', 'route', 'del', 'default']),
+      says: 'the pod 10.244.1.2 has no route to 10.244.2.7',
+    },
+    {
+      plant: () => {},
+      says: 'no node is known to have 10.244.77.7, and beyond eth0 nobody knows pods',
+      ends: ['222', '10.244.77.7'],
+    },
+    {
+      plant: () => {},
+      says: 'nobody has reserved 10.244.1.99: no pod sends from it',
+      ends: ['10.244.1.99', '10.244.2.7'],
+    },
+    {
+      plant: () => {},
+      says: 'nobody has 10.244.1.99: it is not reserved, and nobody has been heard with it',
+      ends: ['10.244.2.7', '10.244.1.99'],
+    },
+    {
+      plant: () =>
+        must([
+          'ip',
+          'neigh',
+          'replace',
+          '10.244.1.3',
+          'lladdr',
+          '02:00:00:00:09:09',
+          'nud',
+          'permanent',
+          'dev',
+          'cni0',
+        ]),
+      says: 'this node takes 02:00:00:00:09:09 for the MAC of 10.244.1.3; the pod has 02:00:00:00:01:03',
+      ends: ['10.244.2.7', '333'],
+    },
+    {
+      plant: ({ pods }) => pods[1].netns.exec(['ip', 'addr', 'flush', 'dev', 'eth0']),
+      says: 'container 33333333abcd has reserved 10.244.1.3, but eth0 in it has not that address',
+      ends: ['222', '333'],
+    },
+    {
+      plant: () => must(['ip', 'neigh', 'replace', '192.168.50.12', 'nud', 'failed', 'dev', 'eth0']),
+      says: 'nobody answers ARP for 192.168.50.12 on eth0',
+    },
+  ];
+
+  test('each fault ends the walk where it is, in words', async () => {
+    for (const { plant, says, ends = ['222', '10.244.2.7'], more = [] } of FAULTS) {
       await using stage = await scene('vxlan-nftables');
       stage.freeze();
-      must(['rm', `${stage.at.folder}/run/agent.sock`, `${stage.at.folder}/run/last-known`]);
-      const { code, lines } = await stage.walk('222', '10.244.2.7');
-      expect([code, lines[0]]).toEqual([
-        0,
-        expect.stringMatching(/^no plan: no agent runs .*: names of peers and planned ways are not known$/),
-      ]);
-      expect(lines.at(-1)).toBe('leaves this node by eth0 for 192.168.50.12 (ARP will ask for it)');
-    });
-
-    test('what another firewall drops, and rules that are not ours, are told', async () => {
-      await using stage = await scene('vxlan-nftables');
-      must(['nft', 'add', 'table', 'ip', 'wall']);
-      must([
-        'nft',
-        'add',
-        'chain',
-        'ip',
-        'wall',
-        'FORWARD',
-        '{ type filter hook forward priority 0; policy drop; }',
-      ]);
-      stage.freeze();
+      plant(stage);
+      // An agent that hangs costs three seconds per question: its files say the same.
       must(['rm', `${stage.at.folder}/run/agent.sock`]);
-      must(['nft', 'insert', 'rule', 'ip', 'flannel-ipv4', 'postrtg', 'tcp', 'dport', '80', 'drop']);
-      const { lines } = await stage.walk('222', '10.244.2.7');
-      expect(lines).toContain('chain FORWARD of table ip wall drops what it does not accept itself');
-      expect(lines).toContain(
-        "ip flannel-ipv4 postrtg rule 3: the source stays (ip saddr 10.244.1.0/24 ip daddr 10.244.0.0/16 return); rules 1 before it are not flanneld's and not judged",
-      );
-      must(['nft', 'delete', 'table', 'ip', 'flannel-ipv4']);
-      const bare = await stage.walk('222', '203.0.113.9');
-      expect(bare.lines).toContain('no masquerade rule of flanneld: the source stays');
-      expect(bare.lines).toContain('no forward rule of flanneld: what others forbid is forbidden');
-    });
+      expect(end(await stage.walk(...ends, ...more))).toEqual([1, `ends here: ${says}`]);
+    }
+  });
 
-    test('with a captured packet: seen where the dry walk says', async () => {
-      await using stage = await scene('vxlan-nftables');
-      const places = (lines: string[]) =>
-        lines.flatMap((line) => /^\d+ {2}(\S.*?) {2,}/.exec(line)?.[1] ?? []);
-      const near = await stage.walk('222', '333', '--capture');
-      expect(places(near.lines)).toEqual([
-        'pod 10.244.1.2 eth0 out',
-        'node veth2 in',
-        'node veth3 out',
-        'pod 10.244.1.3 eth0 in',
-      ]);
-      expect([near.code, near.lines.at(-1)]).toEqual([
-        0,
-        'arrived at pod 10.244.1.3 eth0, and there was an answer',
-      ]);
-      must([
-        'ip',
-        'neigh',
-        'replace',
-        '192.168.50.12',
-        'lladdr',
-        '02:00:00:00:50:12',
-        'nud',
-        'permanent',
-        'dev',
-        'eth0',
-      ]);
-      const far = await stage.walk('222', '10.244.2.7', '--capture');
-      expect(places(far.lines)).toEqual([
-        'pod 10.244.1.2 eth0 out',
-        'node veth2 in',
-        'node cni0 in',
-        'node flannel.1 out',
-        'node eth0 out',
-        'node wire in',
-      ]);
-      expect(far.lines.join('\n')).toContain('so it is wrapped in UDP 8472 (50 bytes more) and leaves by');
-      const dead = await stage.walk('10.244.2.7', '222', '--capture');
-      expect(dead).toMatchObject({
-        code: 1,
-        lines: [
-          'flannelctl: no packet can be sent from 10.244.2.7 here',
-          expect.stringContaining('one of its pods'),
-        ],
-      });
+  test('without a plan it says so, and goes by the kernel alone', async () => {
+    await using stage = await scene('vxlan-nftables');
+    stage.freeze();
+    must(['rm', `${stage.at.folder}/run/agent.sock`, `${stage.at.folder}/run/last-known`]);
+    const { code, lines } = await stage.walk('222', '10.244.2.7');
+    expect([code, lines[0]]).toEqual([
+      0,
+      expect.stringMatching(/^no plan: no agent runs .*: names of peers and planned ways are not known$/),
+    ]);
+    expect(lines.at(-1)).toBe('leaves this node by eth0 for 192.168.50.12 (ARP will ask for it)');
+  });
+
+  test('what another firewall drops, and rules that are not ours, are told', async () => {
+    await using stage = await scene('vxlan-nftables');
+    must(['nft', 'add', 'table', 'ip', 'wall']);
+    must([
+      'nft',
+      'add',
+      'chain',
+      'ip',
+      'wall',
+      'FORWARD',
+      '{ type filter hook forward priority 0; policy drop; }',
+    ]);
+    stage.freeze();
+    must(['rm', `${stage.at.folder}/run/agent.sock`]);
+    must(['nft', 'insert', 'rule', 'ip', 'flannel-ipv4', 'postrtg', 'tcp', 'dport', '80', 'drop']);
+    const { lines } = await stage.walk('222', '10.244.2.7');
+    expect(lines).toContain('chain FORWARD of table ip wall drops what it does not accept itself');
+    expect(lines).toContain(
+      "ip flannel-ipv4 postrtg rule 3: the source stays (ip saddr 10.244.1.0/24 ip daddr 10.244.0.0/16 return); rules 1 before it are not flanneld's and not judged",
+    );
+    must(['nft', 'delete', 'table', 'ip', 'flannel-ipv4']);
+    const bare = await stage.walk('222', '203.0.113.9');
+    expect(bare.lines).toContain('no masquerade rule of flanneld: the source stays');
+    expect(bare.lines).toContain('no forward rule of flanneld: what others forbid is forbidden');
+  });
+
+  test('with a captured packet: seen where the dry walk says', async () => {
+    await using stage = await scene('vxlan-nftables');
+    const places = (lines: string[]) => lines.flatMap((line) => /^\d+ {2}(\S.*?) {2,}/.exec(line)?.[1] ?? []);
+    const near = await stage.walk('222', '333', '--capture');
+    expect(places(near.lines)).toEqual([
+      'pod 10.244.1.2 eth0 out',
+      'node veth2 in',
+      'node veth3 out',
+      'pod 10.244.1.3 eth0 in',
+    ]);
+    expect([near.code, near.lines.at(-1)]).toEqual([
+      0,
+      'arrived at pod 10.244.1.3 eth0, and there was an answer',
+    ]);
+    must([
+      'ip',
+      'neigh',
+      'replace',
+      '192.168.50.12',
+      'lladdr',
+      '02:00:00:00:50:12',
+      'nud',
+      'permanent',
+      'dev',
+      'eth0',
+    ]);
+    const far = await stage.walk('222', '10.244.2.7', '--capture');
+    expect(places(far.lines)).toEqual([
+      'pod 10.244.1.2 eth0 out',
+      'node veth2 in',
+      'node cni0 in',
+      'node flannel.1 out',
+      'node eth0 out',
+      'node wire in',
+    ]);
+    expect(far.lines.join('\n')).toContain('so it is wrapped in UDP 8472 (50 bytes more) and leaves by');
+    const dead = await stage.walk('10.244.2.7', '222', '--capture');
+    expect(dead).toMatchObject({
+      code: 1,
+      lines: [
+        'flannelctl: no packet can be sent from 10.244.2.7 here',
+        expect.stringContaining('one of its pods'),
+      ],
     });
-  },
-  { timeoutMs: 180_000 },
-);
+  });
+});

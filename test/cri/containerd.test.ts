@@ -101,5 +101,5 @@ describeInNetns(
       await expectNoTrace();
     });
   },
-  { mounts: true, processes: true, timeoutMs: 90_000 },
+  { mounts: true, processes: true },
 );

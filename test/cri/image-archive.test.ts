@@ -214,7 +214,7 @@ describe('the image archive', () => {
     writeImage('arm64', again);
     const second = new OciLayout(`${again}/flannel-v${VERSION}-image.tar`, `${again}/layout`);
     expect(second.manifests().get('arm64')).toEqual(layout.manifests().get('arm64'));
-  }, 120_000);
+  });
 
   test('the executable for arm64 runs, in an emulation of its processor', () => {
     const folder = roots.get('arm64') ?? '';
@@ -259,5 +259,5 @@ describe('the image archive', () => {
     } finally {
       rmSync(work, { recursive: true });
     }
-  }, 60_000);
+  });
 });

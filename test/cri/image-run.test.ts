@@ -188,5 +188,5 @@ describeInNetns(
       }
     });
   },
-  { mounts: true, processes: true, timeoutMs: 120_000 },
+  { mounts: true, processes: true },
 );

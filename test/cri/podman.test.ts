@@ -146,5 +146,5 @@ describeInNetns(
       expect(podTraces()).toEqual([]);
     });
   },
-  { mounts: true, processes: true, timeoutMs: 120_000 },
+  { mounts: true, processes: true },
 );

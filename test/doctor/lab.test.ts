@@ -374,7 +374,7 @@ const FAULTS: readonly Fault[] = [
 describe('flannelctl doctor on a node of the lab', () => {
   beforeAll(() => {
     must([FLANNELCTL, 'lab', 'up', '--name', NAME, '--nodes', '3']);
-  }, 60_000);
+  }, 300_000);
 
   afterAll(() => {
     run([FLANNELCTL, 'lab', 'down', '--name', NAME]);
@@ -444,5 +444,5 @@ async function clean(): Promise<void> {
   await eventually(() => {
     const { report } = doctor();
     expect([found(report), words(report)]).toEqual([[], '']);
-  }, 15_000);
+  });
 }

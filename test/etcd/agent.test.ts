@@ -46,7 +46,7 @@ class EtcdWorld implements AsyncDisposable {
     const agent = this.start(...extra);
     await eventually(() => {
       if (!agent.log.includes('INFO  ready')) throw new Error(agent.log);
-    }, 10_000);
+    });
     return agent;
   }
 
@@ -87,7 +87,7 @@ describeInNetns(import.meta.path, 'flanneld with etcd', () => {
       10_000,
     );
     etcd.ctl('put', '/coreos.com/network/config', CONFIG);
-    await eventually(() => expect(agent.log).toContain('INFO  ready'), 10_000);
+    await eventually(() => expect(agent.log).toContain('INFO  ready'));
     etcd.ctl('put', `${KEYS}10.5.222.0-24`, PEER);
     await eventually(() => expect(routes()).toContain('10.5.222.0/24 via 10.5.222.0 dev flannel.1 onlink'));
     const { subnet } = world;
@@ -127,7 +127,7 @@ describeInNetns(import.meta.path, 'flanneld with etcd', () => {
       () => void etcd.ctl('put', `${KEYS}10.5.223.0-24`, PEER.replace('.12"', '.13"').replace('9a', '9b')),
       15_000,
     );
-    await eventually(() => expect(routes()).toContain('10.5.223.0/24'), 15_000);
+    await eventually(() => expect(routes()).toContain('10.5.223.0/24'));
     await etcd.kill(1);
     await etcd.kill(2);
     const [cpu, lines] = [cpuSeconds(agent.pid), agent.log.split('\n').length];
@@ -138,9 +138,9 @@ describeInNetns(import.meta.path, 'flanneld with etcd', () => {
     expect(routes()).toContain('10.5.222.0/24');
     await Promise.all([0, 1, 2].map((at) => etcd.restart(at)));
     etcd.ctl('del', `${KEYS}10.5.222.0-24`);
-    await eventually(() => expect(routes()).not.toContain('10.5.222.0/24'), 20_000);
+    await eventually(() => expect(routes()).not.toContain('10.5.222.0/24'));
     expect(routes()).toContain('10.5.223.0/24');
-  }, 90_000);
+  });
 
   test('another configuration: followed at once when the subnet stays, else said', async () => {
     await using world = await EtcdWorld.create();
@@ -153,8 +153,8 @@ describeInNetns(import.meta.path, 'flanneld with etcd', () => {
       '/coreos.com/network/config',
       CONFIG.replace('}', ',"Backend":{"Type":"vxlan","VNI":7}}'),
     );
-    await eventually(() => expect(must(['ip', 'link'])).toContain('flannel.7'), 10_000);
-    await eventually(() => expect(must(['ip', 'link'])).not.toContain('flannel.1'), 10_000);
+    await eventually(() => expect(must(['ip', 'link'])).toContain('flannel.7'));
+    await eventually(() => expect(must(['ip', 'link'])).not.toContain('flannel.1'));
     expect(world.subnet).toBe(subnet);
     await eventually(() => expect(etcd.all(KEYS).get(`${KEYS}${subnet}.0-24`)).toContain('"VNI":7'));
     // After the first change the subnet is one that was taken over, not made.
@@ -163,7 +163,7 @@ describeInNetns(import.meta.path, 'flanneld with etcd', () => {
       '/coreos.com/network/config',
       CONFIG.replace('}', ',"Backend":{"Type":"vxlan","VNI":8}}'),
     );
-    await eventually(() => expect(must(['ip', 'link'])).toContain('flannel.8'), 10_000);
+    await eventually(() => expect(must(['ip', 'link'])).toContain('flannel.8'));
     for (const [text, words] of [
       ['{"Network":', 'the new configuration in etcd is not taken'],
       [

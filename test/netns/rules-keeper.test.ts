@@ -3,7 +3,7 @@ import { recordedLog } from '#daemon/fixtures.ts';
 import { RulesKeeper } from '#daemon/rules.ts';
 import { createTraffic } from '#traffic/create.ts';
 import { trafficRules } from '#traffic/rules.ts';
-import { eventually, timeUntil } from '../support/eventually.ts';
+import { AT_ONCE, eventually, timeUntil } from '../support/eventually.ts';
 import { describeInNetns, must } from '../support/netns.ts';
 import { V4, V6 } from '../support/traffic-world.ts';
 
@@ -54,7 +54,7 @@ describeInNetns(import.meta.path, 'a firewall that loads its rules anew', () => 
     ].entries()) {
       await reload();
       const took = await timeUntil(() => expect(nft()).toContain(ours));
-      expect(took).toBeLessThan(1000);
+      expect(took).toBeLessThan(AT_ONCE);
       await eventually(() => expect(repairs).toHaveLength(at + 1));
     }
     const theirs = nft().replace(ours, '');
@@ -91,7 +91,7 @@ describeInNetns(import.meta.path, 'a firewall that loads its rules anew', () => 
         expect(saved().match(/-A FLANNEL-/g)).toHaveLength(8);
       });
       // The period, and the programs of two checks on a busy machine.
-      expect(took).toBeLessThan(1500);
+      expect(took).toBeLessThan(AT_ONCE);
       await eventually(() => expect(repairs).toHaveLength(at + 1));
       expect(withoutOurs(saved())).toBe(theirs);
     }

@@ -94,5 +94,5 @@ describeInNetns(
       await eventually(() => expect(traces().filter((line) => line.startsWith('link '))).toEqual([]));
     });
   },
-  { mounts: true, timeoutMs: 120_000 },
+  { mounts: true },
 );

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { coverFolders, installNode, traces, WORK } from '../support/cni-machine.ts';
 import { callRaw, type TimedOutcome } from '../support/cni-raw.ts';
 import { errorOf } from '../support/cni.ts';
+import { AT_ONCE } from '../support/eventually.ts';
 import { describeInNetns, must, NamedNetns, run } from '../support/netns.ts';
 
 const SMALL = `${WORK}/small`;
@@ -48,7 +49,7 @@ function expectRefused(outcome: TimedOutcome, words: RegExp): void {
   expect([5, 999]).toContain(code);
   expect(msg).toMatch(words);
   expect(outcome.stderr).not.toContain('fault of the program');
-  expect(outcome.ms).toBeLessThan(1000);
+  expect(outcome.ms).toBeLessThan(AT_ONCE);
 }
 
 /** A file system of `pages` pages with `inodes` files. */
@@ -228,5 +229,5 @@ describeInNetns(
       expect(readdirSync(`${SMALL}/flannel`)).toEqual([]);
     });
   },
-  { mounts: true, processes: true, timeoutMs: 120_000 },
+  { mounts: true, processes: true },
 );

@@ -113,7 +113,7 @@ function prepare(): void {
   must(['ip', 'link', 'set', 'lo', 'up']);
 }
 
-const OPTIONS = { mounts: true, processes: true, timeoutMs: 120_000 };
+const OPTIONS = { mounts: true, processes: true };
 
 describeInNetns(
   import.meta.path,

@@ -178,5 +178,5 @@ async function ready(agent: AgentProcess): Promise<void> {
     if (!agent.running) throw new Error('it has ended');
     const { status, text } = await readyz();
     if (status !== 200) throw new Error(text);
-  }, 10_000);
+  });
 }

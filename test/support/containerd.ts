@@ -36,7 +36,7 @@ export class Containerd implements AsyncDisposable {
     await eventually(() => {
       const { code, stderr } = daemon.ctr(['version']);
       if (code !== 0) throw new Error(`containerd does not answer: ${stderr}`);
-    }, 15_000);
+    }, 60_000);
     return daemon;
   }
 

@@ -104,7 +104,7 @@ export class EtcdCluster implements AsyncDisposable {
   }
 
   healthy(): Promise<void> {
-    return eventually(() => void this.ctl('endpoint', 'health'), 15_000);
+    return eventually(() => void this.ctl('endpoint', 'health'), 60_000);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -155,15 +155,22 @@ export class EtcdCluster implements AsyncDisposable {
   }
 }
 
+/** Where ports begin that the kernel gives to connections, as a rule; those below it stay free while a member is away. */
+const EPHEMERAL = 32_768;
+const LOWEST = 20_000;
+
+/** A port that nobody listens on, and that no connection gets by chance before the member has it (again). */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address = server.address();
-  const closed = Promise.withResolvers<void>();
-  server.close(() => closed.resolve());
-  await closed.promise;
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  for (;;) {
+    const port = LOWEST + Math.floor(Math.random() * (EPHEMERAL - LOWEST));
+    const server = createServer();
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => resolve(true));
+    if (!(await promise)) continue;
+    const closed = Promise.withResolvers<void>();
+    server.close(() => closed.resolve());
+    await closed.promise;
+    return port;
+  }
 }

@@ -24,18 +24,13 @@ const BACKENDS = [
 ] as const;
 
 for (const { name, config, legacy } of BACKENDS) {
-  describeInNetns(
-    import.meta.path,
-    `port mappings by ${name}`,
-    () => {
-      if (legacy) {
-        const dir = preferLegacy();
-        process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
-      }
-      suite(config);
-    },
-    { timeoutMs: 120_000 },
-  );
+  describeInNetns(import.meta.path, `port mappings by ${name}`, () => {
+    if (legacy) {
+      const dir = preferLegacy();
+      process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+    }
+    suite(config);
+  });
 }
 
 /** One suite for all backends: what a mapped port means does not depend on how it is made. */
