@@ -81,7 +81,7 @@ async function suite(name, sum) {
   ];
   const { ok, lacking } = await step(`test/${name}`, 'timeout', [
     '--kill-after=10',
-    '1200',
+    '3600',
     bunPath(),
     ...args,
   ]);

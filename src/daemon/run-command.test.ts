@@ -38,7 +38,7 @@ test('bounded in time, with its children, and in output', async () => {
     'it did not end within 100 ms',
   );
   expect(await failure(run(['yes']))).toContain('it wrote more than 65536 bytes');
-  expect(performance.now() - start).toBeLessThan(4000);
+  expect(performance.now() - start).toBeLessThan(15_000);
 });
 
 test('one that leaves something running with its output open has ended all the same', async () => {

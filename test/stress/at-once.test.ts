@@ -136,5 +136,5 @@ describeInNetns(
       await round({ limit: PODS, list: { ...list, plugins: [entry] }, mapped: PODS / 2 });
     });
   },
-  { mounts: true, processes: true, timeoutMs: 600_000 },
+  { mounts: true, processes: true },
 );

@@ -11,7 +11,7 @@ export interface NetnsOptions {
   readonly mounts?: boolean;
   /** A process namespace of its own as well: what a test leaves running, even as an orphan, ends with the block. */
   readonly processes?: boolean;
-  /** Bound of the whole block, ms; default 300,000. */
+  /** Bound of the whole block, ms; default 600,000. */
   readonly timeoutMs?: number;
 }
 
@@ -31,7 +31,7 @@ export function describeInNetns(
     if (block === name) describe(name, body);
     return;
   }
-  const { mounts = false, processes = false, timeoutMs = 300_000 } = options;
+  const { mounts = false, processes = false, timeoutMs = 600_000 } = options;
   test(
     `${name} (in a fresh network namespace)`,
     async () => {

@@ -27,7 +27,7 @@ test('why there is no answer is told apart', async () => {
   const hanging = await asked(200);
   expect(hanging).toBeInstanceOf(NoAgent);
   expect(String(hanging)).toContain('the agent hangs: no answer within 0.2 s');
-  expect(performance.now() - start).toBeLessThan(2000);
+  expect(performance.now() - start).toBeLessThan(20_000);
   listener.stop(true);
 });
 

@@ -52,12 +52,12 @@ test('events and bookmarks of a watch are the same in both forms', async () => {
       })
       .catch(() => {});
   const both = [watch(seen.json), watch(seen.protobuf, NODE_SHAPE)];
-  await Bun.sleep(50);
+  while (Math.min(seen.json.length, seen.protobuf.length) < 2) await Bun.sleep(5);
   server.nodes.update('node-00001', ({ metadata }) => {
     metadata.annotations = { 'flannel.alpha.coreos.com/public-ip': '192.0.2.1', other: 'ü' };
   });
   server.nodes.delete('node-00002');
-  await Bun.sleep(200);
+  while (Math.min(seen.json.length, seen.protobuf.length) < 5) await Bun.sleep(5);
   stop.abort();
   await Promise.all(both);
   client.close();
