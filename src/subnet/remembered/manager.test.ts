@@ -152,21 +152,22 @@ test('a store that answers: nothing is read, everything is passed on and written
 
 test('a silent store: own, publish and peers from the record, in one patience altogether; then the truth', async () => {
   await remember(lease(2), lease(3), lease(4));
-  const started = performance.now();
   expect(String((await manager.own(CONFIG, stop.signal)).subnets.ipv4)).toBe('10.244.1.0/24');
-  await manager.publish(ATTRIBUTES, stop.signal);
+  // A timer before the one that would wait again.
+  const another = Bun.sleep(PATIENCE / 2).then(() => 'waits again');
+  const published = manager.publish(ATTRIBUTES, stop.signal).then(() => 'at once');
+  expect(await Promise.race([published, another])).toBe('at once');
   const watching = watch();
   await Bun.sleep(1);
   expect(told()).toEqual(['reset n2,n3,n4']);
-  expect(performance.now() - started).toBeLessThan(PATIENCE * 4);
   expect([manager.fromMemory(), manager.trouble()]).toEqual([true, 'refused']);
   // In the same order as ever, each when the one before has its answer.
   expect(store.calls).toEqual(['own']);
   store.owned.resolve(own('10.244.1.0/24'));
-  await Bun.sleep(5);
+  await until(() => store.calls.length > 1, 'publish');
   expect(store.calls).toEqual(['own', 'publish {"new":1}']);
   store.published.resolve();
-  await Bun.sleep(5);
+  await until(() => store.calls.length > 2, 'watch');
   expect(store.calls.at(-1)).toBe('watch');
   expect(manager.fromMemory()).toBe(true);
   reset(lease(2), lease(3, '192.0.2.99'), lease(5), lease(6));
@@ -220,7 +221,7 @@ test('a list on its way is waited for longer, but not for ever', async () => {
   const watching = watch();
   await Bun.sleep(PATIENCE * 2.5);
   expect(told()).toEqual([]);
-  await Bun.sleep(PATIENCE * 3);
+  await until(() => told().length > 0, 'the peers of the record');
   expect(told()).toEqual(['reset n2']);
   stop.abort(new Error('stop'));
   await watching;
@@ -228,7 +229,7 @@ test('a list on its way is waited for longer, but not for ever', async () => {
 
 test('without a record it waits, as it would without this', async () => {
   const done = manager.own(CONFIG, stop.signal);
-  await Bun.sleep(PATIENCE * 2);
+  await until(() => lines.length > 0, 'a line in the log');
   expect(lines).toEqual([expect.stringContaining('there is no last known state: waiting')]);
   store.owned.resolve(own('10.244.1.0/24'));
   await done;
