@@ -7,7 +7,7 @@ import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ens
 const BENCHES = {
   cni: "ADD, DEL, 30 at once and memory of the plugin chains, against Debian's containernetworking-plugins [--rounds 20]",
   agent:
-    'start, memory, one change, storm, heartbeats, joins, by number of nodes [--nodes 1000,5000 --heartbeats 1 --starts 0 --cold]',
+    'start, memory, one change, storm, heartbeats, joins, by number of nodes [--nodes 1000,5000 --heartbeats 1 --starts 0 --page 0 --cold]',
   etcd: 'start-up and memory of the etcd client, against the npm package etcd3',
 };
 

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { FatCluster } from './agent/fat-cluster.ts';
 import { MemoryLimit } from './agent/memory-limit.ts';
 import { changing, heartbeats, idlePasses, joining, starting, storm, type Figures } from './agent/phases.ts';
+import { pageCosts } from './agent/page.ts';
 import { Subject } from './agent/subject.ts';
 import { must, printTable } from './report.ts';
 
@@ -17,6 +18,8 @@ const { values } = parseArgs({
     heartbeats: { type: 'string', default: '1' },
     /** Only the start, so often. */
     starts: { type: 'string', default: '0' },
+    /** Only what the page costs, over so many seconds each. */
+    page: { type: 'string', default: '0' },
     /** The executable to measure, to compare builds. */
     program: {
       type: 'string',
@@ -71,6 +74,14 @@ async function measure(nodes: number): Promise<Figures[]> {
   ];
 }
 
+/** A column for each use of the page. */
+async function measurePage(nodes: number): Promise<typeof columns> {
+  await using cluster = await FatCluster.start(nodes);
+  const limit = () => new MemoryLimit(Number(values.limit));
+  const costs = await pageCosts(cluster, { limit, program: program(), seconds: Number(values.page) });
+  return Object.entries(costs).map(([use, figures]) => ({ head: `${nodes - 1}, ${use}`, figures }));
+}
+
 must(['ip', 'link', 'set', 'lo', 'up']);
 must(['ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'world']);
 must(['ip', 'link', 'set', 'world', 'up']);
@@ -80,7 +91,8 @@ must(['ip', 'route', 'add', 'default', 'via', '192.168.50.1']);
 const columns: { readonly head: string; readonly figures: Figures }[] = [];
 try {
   for (const nodes of values.nodes.split(',').map(Number))
-    for (const figures of await measure(nodes)) columns.push({ head: String(nodes - 1), figures });
+    if (values.page !== '0') columns.push(...(await measurePage(nodes)));
+    else for (const figures of await measure(nodes)) columns.push({ head: String(nodes - 1), figures });
 } finally {
   rmSync(COPY, { force: true });
 }

@@ -9,6 +9,7 @@ usage: flannelctl <command> [arguments]
   pods            the pods of this node
   plan            everything that the agent wants in the kernel
   diff            what the kernel has otherwise
+  page            the same as a page for the browser
   walk <from> <to>  where a packet would go, and where it would end
   doctor          what is wrong with this node's network, why it matters and what mends it; also before the first start
   lab [command]   a whole cluster network on this machine: nodes, pods, overlay ("flannelctl lab help")
@@ -33,6 +34,8 @@ export async function cliMain(args: readonly string[]): Promise<number> {
     case 'plan':
     case 'diff':
       return (await import('./node/main.ts')).nodeMain(command, rest);
+    case 'page':
+      return (await import('./page/main.ts')).pageMain(rest);
     case 'walk':
       return (await import('./walk/main.ts')).walkMain(rest);
     case 'docker-opts':

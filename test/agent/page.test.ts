@@ -1,7 +1,9 @@
 import { expect, test } from 'bun:test';
+import { readdirSync } from 'node:fs';
 import type { Overview, PeerDetail, PeerList, ProbeView, RulesView } from '#page/model.ts';
 import { AgentWorld, N2 } from '../support/agent-world.ts';
 import { eventually } from '../support/eventually.ts';
+import { flannelctl } from '../support/flannelctl.ts';
 import { golden } from '../support/golden.ts';
 import { describeInNetns, must, run } from '../support/netns.ts';
 import { NodePod } from '../support/node-pods.ts';
@@ -178,6 +180,67 @@ describeInNetns(import.meta.path, 'the page of an agent', () => {
     expect(await fetch(URL).catch(() => 'nobody')).toBe('nobody');
   });
 });
+
+describeInNetns(import.meta.path, 'flannelctl page', () => {
+  test('beside an agent without the flag, and without any agent: what is missing is seen', async () => {
+    await using at = await world('vxlan-nftables');
+    using _pod = NodePod.create(2, `${at.folder}/networks`);
+    await using agent = await at.startReady([], { env: { TEST_SAVE_MS: '100' } });
+    await eventually(() => expect(readdirSync(`${at.folder}/run`)).toContain('last-known'), 5000);
+    await using _page = await startPage(at);
+    const overview = await get<Overview>('/api/overview');
+    expect(overview).toMatchObject({
+      health: { state: 'ready' },
+      node: { name: 'n1', devices: [{ name: 'flannel.1', up: true }] },
+      peers: { wanted: 1, programmed: 1 },
+      // It looks into the pod's namespace.
+      pods: [{ addresses: ['10.244.1.2'], veth: 'veth2', namespace: 'alive' }],
+      unread: [],
+    });
+    const rules = await get<RulesView>('/api/rules');
+    expect(rules.differences).toEqual([]);
+    await agent.stop('SIGKILL');
+    must(['ip', 'route', 'del', '10.244.2.0/24']);
+    must(['bridge', 'fdb', 'del', N2.mac, 'dev', 'flannel.1']);
+    must(['ip', 'neigh', 'replace', '10.244.2.0', 'lladdr', '02:00:00:00:02:02', 'dev', 'flannel.1']);
+    await eventually(async () => {
+      const { entries } = await get<PeerDetail>('/api/peers/n2');
+      expect(entries.map(({ type, state, found }) => [type, state, found])).toEqual([
+        ['neighbour', 'other', '10.244.2.0 dev flannel.1 lladdr 02:00:00:00:02:02 PERMANENT'],
+        ['fdb', 'missing', undefined],
+        ['route', 'missing', 'packets for it go by default via 192.168.50.1 dev eth0'],
+      ]);
+    }, 5000);
+    await eventually(async () => {
+      const { health } = await get<Overview>('/api/overview');
+      expect(health).toMatchObject({ state: 'failing', reasons: [expect.stringContaining('no agent runs')] });
+    }, 3000);
+  });
+
+  test('an address that is none, or taken, is said in one line', async () => {
+    const bad = await flannelctl(['page', '--addr', 'nonsense']);
+    expect([bad.code, bad.stderr]).toEqual([1, expect.stringContaining('--addr: "nonsense"')]);
+    using holder = Bun.listen({ hostname: '127.0.0.1', port: PORT, socket: { data: () => {} } });
+    const taken = await flannelctl(['page']);
+    expect([taken.code, taken.stderr]).toEqual([1, expect.stringContaining(`cannot listen on ${URL}/`)]);
+    holder.stop(true);
+    expect((await flannelctl(['page', '--help'])).stdout).toContain('usage: flannelctl page');
+  });
+});
+
+/** `flannelctl page` on this world's files; ends with the scope. */
+async function startPage(at: AgentWorld): Promise<AsyncDisposable> {
+  const files = ['--run-dir', `${at.folder}/run`, '--ipam-dir', `${at.folder}/networks`];
+  const end = new AbortController();
+  const done = flannelctl(['page', '--net-config-path', at.netConfFile, ...files], { signal: end.signal });
+  await eventually(async () => expect((await fetch(URL)).status).toBe(200), 5000);
+  return {
+    async [Symbol.asyncDispose]() {
+      end.abort();
+      expect(await done).toMatchObject({ code: 0, stdout: `the page of this node: ${URL}/\n`, stderr: '' });
+    },
+  };
+}
 
 function nftLines(): string[] {
   return must(['nft', 'list', 'table', 'ip', 'flannel-ipv4'])

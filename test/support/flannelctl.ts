@@ -7,6 +7,8 @@ const MAIN = `${import.meta.dir}/../../src/main.ts`;
 export interface CtlOptions {
   /** Ended with this signal after `ms`. */
   readonly end?: { readonly signal: NodeJS.Signals; readonly ms: number };
+  /** Ended with SIGINT when this is aborted. */
+  readonly signal?: AbortSignal;
   readonly env?: Readonly<Record<string, string>>;
   /** Put before the command. */
   readonly prefix?: readonly string[];
@@ -14,7 +16,7 @@ export interface CtlOptions {
 
 /** Runs flannelctl from its sources, as a process of its own in this network namespace. */
 export async function flannelctl(args: readonly string[], options: CtlOptions = {}): Promise<Finished> {
-  const { end, env = {}, prefix = [] } = options;
+  const { end, signal, env = {}, prefix = [] } = options;
   const argv = [...prefix, process.execPath, MAIN, ...args];
   const child = Bun.spawn(argv, {
     // The program goes by the name it is called by; a prefix is called by its own.
@@ -25,6 +27,7 @@ export async function flannelctl(args: readonly string[], options: CtlOptions = 
     stderr: 'pipe',
   });
   const timer = end === undefined ? undefined : setTimeout(() => child.kill(end.signal), end.ms);
+  signal?.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

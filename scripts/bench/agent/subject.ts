@@ -11,6 +11,8 @@ export interface SubjectOptions {
   readonly limit: MemoryLimit;
   /** The executable. */
   readonly program: string;
+  /** Further flags. */
+  readonly args?: readonly string[];
 }
 
 /** The agent that is measured, as a process in a memory cgroup. */
@@ -21,7 +23,7 @@ export class Subject implements AsyncDisposable {
   /** When it was started, `performance.now()`. */
   readonly started: number;
 
-  constructor({ cluster, limit, program }: SubjectOptions) {
+  constructor({ cluster, limit, program, args: more = [] }: SubjectOptions) {
     this.#work = mkdtempSync('/tmp/flannel-bench-');
     const netConf = '{"Network":"10.0.0.0/8","EnableNFTables":true,"Backend":{"Type":"vxlan"}}';
     writeFileSync(`${this.#work}/net-conf.json`, netConf);
@@ -34,6 +36,7 @@ export class Subject implements AsyncDisposable {
       `--healthz-port=${HEALTH}`,
       '--healthz-ip=127.0.0.1',
       '--v=1',
+      ...more,
     ];
     const spawn = () =>
       Bun.spawn([program, ...args], {

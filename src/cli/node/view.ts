@@ -19,14 +19,18 @@ export interface NodeView {
 
 /** Asks the agent, and without it its files. */
 export async function viewNode(options: NodeOptions): Promise<NodeView> {
+  const { status, noAgent } = await statusOfNode(options);
+  const plan = () => (noAgent === undefined ? planOfAgent(options) : overlayFromRecord(options, status));
+  return { noAgent, status, ...(await attempt(plan)) };
+}
+
+/** What the agent says of itself, or what it said last. */
+export async function statusOfNode(options: NodeOptions): Promise<Pick<NodeView, 'status' | 'noAgent'>> {
   try {
-    const status = parseStatus(await askAgent(options.socket, '/status'));
-    return { noAgent: undefined, status, ...(await attempt(() => planOfAgent(options))) };
+    return { status: parseStatus(await askAgent(options.socket, '/status')), noAgent: undefined };
   } catch (error) {
     if (!(error instanceof NoAgent)) throw error;
-    const status = statusFromFile(options);
-    const noAgent = describe(error);
-    return { noAgent, status, ...(await attempt(() => overlayFromRecord(options, status))) };
+    return { status: statusFromFile(options), noAgent: describe(error) };
   }
 }
 
