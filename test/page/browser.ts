@@ -45,7 +45,9 @@ export class Tab implements AsyncDisposable {
     });
     page.on('pageerror', (error) => this.trouble.errors.push(error.message));
     page.on('console', (message) => {
-      if (message.type() === 'error') this.trouble.errors.push(message.text());
+      // An agent's page asks once whether it is a lab's.
+      const asked = message.location().url.endsWith('/api/lab') && message.text().includes('404');
+      if (message.type() === 'error' && !asked) this.trouble.errors.push(message.text());
     });
     context.on('request', (request) => {
       const { origin, protocol } = new URL(request.url());
@@ -64,6 +66,13 @@ export class Tab implements AsyncDisposable {
 
   get url(): string {
     return this.#url;
+  }
+
+  /** Goes to a view of the page as a link does, and waits until it has drawn itself. */
+  async show(view: string): Promise<void> {
+    await this.page.evaluate(`void (location.hash = '#/${view}')`);
+    await this.page.waitForSelector(`.view-${view.split('/')[0]} main > *`);
+    await this.page.evaluate('new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn, 60)))');
   }
 
   /** Writes what is to be seen now to dist/test/page and says how much there is of it. */
