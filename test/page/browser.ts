@@ -71,7 +71,7 @@ export class Tab implements AsyncDisposable {
   /** Goes to a view of the page as a link does, and waits until it has drawn itself. */
   async show(view: string): Promise<void> {
     await this.page.evaluate(`void (location.hash = '#/${view}')`);
-    await this.page.waitForSelector(`.view-${view.split('/')[0]} main > *`);
+    await this.page.waitForSelector(`.view-${view.split(/[/?]/)[0]} main > *`);
     await this.page.evaluate('new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn, 60)))');
   }
 
