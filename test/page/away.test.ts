@@ -42,7 +42,9 @@ describeInBrowser(import.meta.path, 'an agent that goes away', (pages) => {
       ['{"schema":1,"pods":3}', 'not one that this page understands'],
       ['{"schema":2,"pods":[],"unread":[],"repairs":[]}', 'speaks schema 2'],
     ] as const) {
-      await tab.page.route('**/api/overview', (route) => route.fulfill({ body, contentType: 'application/json' }));
+      await tab.page.route('**/api/overview', (route) =>
+        route.fulfill({ body, contentType: 'application/json' }),
+      );
       await tab.page.reload();
       await banner.waitFor();
       expect(await banner.innerText()).toContain(said);

@@ -1,7 +1,8 @@
 import type { Counters, Overview, PeerDetail, PeerView, PodView, RulesView } from '#page/model.ts';
+import { pageUrl, parsePageAddress } from '#page/server/address.ts';
 import { servedAt } from '#page/server/guard.ts';
 import { createPageHandler } from '#page/server/handler.ts';
-import { listenPage, pageUrl, parsePageAddress, type PageServer } from '#page/server/listen.ts';
+import { listenPage, type PageServer } from '#page/server/listen.ts';
 import type { PageSource } from '#page/server/source.ts';
 
 /** A node as a test wants it, behind the real handler: strict headers, checked names and origins, the real client. */
@@ -105,9 +106,18 @@ const hex = (byte: number) => byte.toString(16).padStart(2, '0');
 function detailOf(peer: PeerView | undefined): PeerDetail | undefined {
   if (peer === undefined) return undefined;
   const entries = peer.subnets.flatMap((subnet): PeerDetail['entries'] => [
-    { type: 'route', text: `${subnet} via ${subnet.replace('/24', '')} dev flannel.1 onlink`, state: 'present' },
+    {
+      type: 'route',
+      text: `${subnet} via ${subnet.replace('/24', '')} dev flannel.1 onlink`,
+      state: 'present',
+    },
     { type: 'neighbour', text: `${subnet.replace('/24', '')} lladdr ${peer.vtepMac}`, state: 'missing' },
-    { type: 'fdb', text: `${peer.vtepMac} dst ${peer.publicIps[0]}`, state: 'other', found: '… dst 192.0.2.9' },
+    {
+      type: 'fdb',
+      text: `${peer.vtepMac} dst ${peer.publicIps[0]}`,
+      state: 'other',
+      found: '… dst 192.0.2.9',
+    },
   ]);
   return { ...peer, entries };
 }
@@ -167,7 +177,11 @@ export function someOverview(peers: readonly PeerView[]): Overview {
     pods: [0, 1, 2].map(somePod),
     unread: [],
     repairs: [
-      { at: now - 600_000, counts: { route: 1 }, what: 'route 10.1.3.0/24 via 10.1.3.0 dev flannel.1 missing' },
+      {
+        at: now - 600_000,
+        counts: { route: 1 },
+        what: 'route 10.1.3.0/24 via 10.1.3.0 dev flannel.1 missing',
+      },
       { at: now - 60_000, counts: { rules: 2 }, what: 'table ip flannel-ipv4 missing' },
     ],
   };

@@ -25,9 +25,22 @@ describeInBrowser(import.meta.path, 'the keyboard alone', (pages) => {
       met.push(await focus(page));
       if (met.at(-1) !== 'BODY: ') expect(await page.evaluate(OUTLINE), met.at(-1)).not.toBe('none');
     }
-    expect(met.slice(0, 6)).toEqual(['A: Skip to content', 'A: Map', 'A: Peers', 'A: Pods', 'A: Rules', 'A: Repairs']);
+    expect(met.slice(0, 6)).toEqual([
+      'A: Skip to content',
+      'A: Map',
+      'A: Peers',
+      'A: Pods',
+      'A: Rules',
+      'A: Repairs',
+    ]);
     const rest = met.slice(6).join('\n');
-    for (const one of ['SELECT: Language', 'SELECT: Colours', 'BUTTON: Keyboard shortcuts', 'CANVAS: Map', 'BUTTON: Zoom in'])
+    for (const one of [
+      'SELECT: Language',
+      'SELECT: Colours',
+      'BUTTON: Keyboard shortcuts',
+      'CANVAS: Map',
+      'BUTTON: Zoom in',
+    ])
       expect(rest).toContain(one);
     expect(met.filter((one) => one.endsWith(': '))).toEqual([]);
   });
@@ -71,7 +84,15 @@ describeInBrowser(import.meta.path, 'the keyboard alone', (pages) => {
     await page.waitForSelector('.legend b');
     await page.locator('canvas[tabindex="0"]').focus();
     const said = new Set<string>();
-    for (const key of ['ArrowRight', 'ArrowUp', 'ArrowLeft', 'ArrowLeft', 'ArrowDown', 'ArrowDown', 'ArrowRight']) {
+    for (const key of [
+      'ArrowRight',
+      'ArrowUp',
+      'ArrowLeft',
+      'ArrowLeft',
+      'ArrowDown',
+      'ArrowDown',
+      'ArrowRight',
+    ]) {
       await page.keyboard.press(key);
       said.add(await page.locator('.canvas [aria-live]').innerText());
     }
@@ -90,7 +111,11 @@ describeInBrowser(import.meta.path, 'the keyboard alone', (pages) => {
     await help.waitFor();
     for (let at = 0; at < 6; at += 1) {
       await page.keyboard.press('Tab');
-      expect(await page.evaluate('document.activeElement === document.body || document.activeElement.closest("dialog") !== null')).toBe(true);
+      expect(
+        await page.evaluate(
+          'document.activeElement === document.body || document.activeElement.closest("dialog") !== null',
+        ),
+      ).toBe(true);
     }
     await tab.picture('help');
     await page.keyboard.press('2');

@@ -60,7 +60,11 @@ class LabPage {
 }
 
 /** Chooses the ends, sends the packet and waits for what it met: place, device, and whether it was wrapped there. */
-async function walked({ page }: Tab, from: string, to: string): Promise<{ where: string; wrapped: boolean }[]> {
+async function walked(
+  { page }: Tab,
+  from: string,
+  to: string,
+): Promise<{ where: string; wrapped: boolean }[]> {
   const [start, end] = [page.locator('.ends select').first(), page.locator('.ends select').last()];
   await start.selectOption(from);
   await end.selectOption(to);
@@ -109,6 +113,8 @@ describeInBrowser(import.meta.path, 'the page of the lab', (pages) => {
     const wrapped = hops.slice(0, 12).flatMap(({ where, wrapped: yes }) => (yes ? [where] : []));
     expect(wrapped).toEqual(['n1 eth0', 'underlay n1', 'underlay n2', 'n2 eth0']);
     expect(await page.locator('.outcome').innerText()).toContain('It arrived.');
+    // It goes from device to device by itself, and stands still where it is told to.
+    await page.locator('.controls .count', { hasText: /^3 of/ }).waitFor();
     await page.locator('.hops .hop.wrapped button').first().click();
     const said = await page.locator('.hop.wrapped .hop-detail').innerText();
     expect(said).toContain('VXLAN VNI 1, inner 10.244.1.2:');
@@ -166,7 +172,10 @@ describeInBrowser(import.meta.path, 'the page of the lab', (pages) => {
     expect(counts.get(200)?.length).toBe(6);
     for (const answer of counts.get(200) ?? []) expect(await answer.json()).toMatchObject({ arrived: true });
     for (const answer of counts.get(429) ?? [])
-      expect(await answer.json()).toEqual({ error: '6 walks are under way or waiting', cure: 'Wait for them' });
+      expect(await answer.json()).toEqual({
+        error: '6 walks are under way or waiting',
+        cure: 'Wait for them',
+      });
   });
 
   test.each([

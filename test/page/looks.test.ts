@@ -12,7 +12,11 @@ function variedNode(): FakeNode {
   const { overview } = node;
   node.overview = {
     ...overview,
-    health: { ...overview.health, state: 'failing', reasons: ['the kernel holds 1 entry otherwise than planned'] },
+    health: {
+      ...overview.health,
+      state: 'failing',
+      reasons: ['the kernel holds 1 entry otherwise than planned'],
+    },
     pods: [
       ...overview.pods,
       { addresses: ['10.244.0.9'], namespace: 'gone', container: 'ab'.repeat(32), interface: 'eth0' },
@@ -63,7 +67,9 @@ describeInBrowser(import.meta.path, 'how the page looks', (pages) => {
       expect(found.length, view).toBeGreaterThan(20);
       const faint = found.filter(({ ratio, large }) => ratio < (large ? 3 : 4.5));
       expect(faint, view).toEqual([]);
-      const { drawn, count } = await tab.picture(`${colorScheme}-${view.split('/').length > 1 ? 'detail' : view}`);
+      const { drawn, count } = await tab.picture(
+        `${colorScheme}-${view.split('/').length > 1 ? 'detail' : view}`,
+      );
       expect(drawn, view).toBeGreaterThan(0.01);
       expect(count, view).toBeGreaterThan(20);
     }

@@ -67,7 +67,8 @@ describeInBrowser(import.meta.path, 'many peers', (pages) => {
     expect(lists).toEqual([]);
     node.peers = somePeers(999);
     const { peers } = node.overview;
-    if (peers !== undefined) node.overview = { ...node.overview, peers: { ...peers, revision: peers.revision + 1 } };
+    if (peers !== undefined)
+      node.overview = { ...node.overview, peers: { ...peers, revision: peers.revision + 1 } };
     await tab.page.waitForSelector('table[aria-rowcount="1000"]');
     expect(lists).toEqual([200]);
     expectQuiet(tab, node);

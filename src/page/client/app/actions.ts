@@ -53,13 +53,15 @@ export function actionsOf(store: Store, client: Client, settings: Settings): Act
     clearWalk: () => store.set({ walk: { running: false } }),
     play: (change) => {
       const { walk } = store.state;
-      if (walk.player === undefined) return;
+      if (walk.player === undefined) return undefined;
       const player = change(walk.player);
+      if (player === walk.player) return player;
       const patch = { walk: { ...walk, player } };
       // The way between two devices is the map's alone: nothing else is to be drawn for it.
       if (player.index === walk.player.index && player.playing === walk.player.playing && player.playing)
         store.setQuietly(patch);
       else store.set(patch);
+      return player;
     },
   };
 }

@@ -22,7 +22,8 @@ export interface Actions {
   setWalk(ends: { from?: string; to?: string }): void;
   startWalk(): void;
   clearWalk(): void;
-  play(change: (player: Player) => Player): void;
+  /** What the player is then; undefined without a walk. */
+  play(change: (player: Player) => Player): Player | undefined;
 }
 
 /** What every view is drawn from. */

@@ -1,5 +1,6 @@
 import type { ComponentChildren, VNode } from 'preact';
 import type { Overview } from '../../model.ts';
+import { cut } from '../text/visible.ts';
 import { h } from './h.ts';
 import { mono, tag, text } from './parts.ts';
 import type { App } from './app.ts';
@@ -16,7 +17,7 @@ export function health({ state, t, f }: App): VNode | null {
       w.mtu,
       node === undefined
         ? w.unknown
-        : [f.count(node.mtu), small(w.mtuOf(node.external.name.slice(0, 20), f.count(node.external.mtu)))],
+        : [f.count(node.mtu), small(w.mtuOf(cut(node.external.name, 20), f.count(node.external.mtu)))],
     ],
     [
       w.uptime,

@@ -153,13 +153,12 @@ export class MapView extends Component<{ app: App }, Inner> {
 
   #trail(ms: number): Top['trail'] {
     const { state, act } = this.props.app;
-    const { player } = state.walk;
     const { lab } = state;
     const scene = this.#stage?.scene;
-    if (player === undefined || lab === undefined || scene === undefined || player.steps.length === 0)
-      return undefined;
-    const now = advance(player, ms);
-    if (now !== player) act.play(() => now);
+    if (lab === undefined || scene === undefined) return undefined;
+    // What was drawn last is older than the player: a frame, or a press of a key.
+    const now = act.play((player) => advance(player, ms));
+    if (now === undefined || now.steps.length === 0) return undefined;
     return trailOf(now, scene, lab);
   }
 

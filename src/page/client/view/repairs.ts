@@ -1,8 +1,15 @@
 import type { VNode } from 'preact';
 import { episodes, type Episode } from '../data/timeline.ts';
 import { h } from './h.ts';
+import { cut } from '../text/visible.ts';
 import { shownNode, type App } from './app.ts';
 import { text } from './parts.ts';
+
+/** A kind that this page does not know is called as the agent calls it. */
+function kindName(t: App['t'], kind: string): string {
+  const known = Object.hasOwn(t.repairs.kinds, kind) ? t.repairs.kinds[kind] : undefined;
+  return known ?? cut(kind, 30);
+}
 
 /** Repairs as a timeline: what happened together is one point of it. */
 export function repairsView({ state, t, f }: App): VNode {
@@ -45,11 +52,7 @@ function episodeItem(
         'span',
         { class: 'kinds' },
         counts.map(([kind, count]) =>
-          h(
-            'span',
-            { key: kind, class: 'kind' },
-            t.repairs.objects(t.repairs.kinds[kind] ?? kind.slice(0, 30), f.count(count)),
-          ),
+          h('span', { key: kind, class: 'kind' }, t.repairs.objects(kindName(t, kind), f.count(count))),
         ),
       ),
     ),

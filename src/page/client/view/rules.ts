@@ -57,7 +57,7 @@ function body({ differences, families }: RulesView, t: App['t']): VNode {
           h(
             'section',
             { key: name },
-            h('h3', null, t.rules.chain[name] ?? text(name)),
+            h('h3', null, Object.hasOwn(t.rules.chain, name) ? t.rules.chain[name] : text(name)),
             h(
               'ol',
               { class: 'rules' },
