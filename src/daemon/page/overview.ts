@@ -25,9 +25,12 @@ export interface OverviewOptions {
 /** Everything that changes by itself. What cannot be read is left out, and named. */
 export async function overview(options: OverviewOptions): Promise<Overview> {
   const { answers, now } = options;
-  const { status, noAgent } = await answers.status();
   const unread: string[] = [];
-  const plan = await attemptAsync(unread, 'the plan', answers.plan);
+  // Both at once: an agent that hangs is waited for.
+  const [{ status, noAgent }, plan] = await Promise.all([
+    answers.status(),
+    attemptAsync(unread, 'the plan', answers.plan),
+  ]);
   const looked = lookAt(options, { status, links: plan?.head.devices.links ?? [], unread });
   const node = status && nodeView(status, looked);
   return {

@@ -47,3 +47,25 @@ test('a browser gets the page from a server that listens; a taken port is told',
   expect((await fetch(`${url}api/peers/a/probe`, big)).status).toBeGreaterThanOrEqual(400);
   expect(() => listenPage(server.address, handler)).toThrow(`cannot listen on ${url}`);
 });
+
+test('readers that go away in the middle of a list make room for others', async () => {
+  const loopback = { ip: Ip.parse('127.0.0.1'), port: 0 };
+  const endless = function* () {
+    for (;;) yield { name: 'n'.repeat(100), subnets: [], publicIps: [], state: 'tunnel' } as const;
+  };
+  const handler = createPageHandler({
+    source: { peers: async () => ({ revision: 1, peers: endless() }) },
+    files: async () => pageFiles,
+    isServed: servedAt(loopback.ip),
+  });
+  await using server = listenPage(loopback, handler);
+  const url = `${pageUrl(server.address)}api/peers`;
+  for (let round = 0; round < 6; round += 1) {
+    const end = new AbortController();
+    const answer = await fetch(url, { signal: end.signal });
+    expect([round, answer.status]).toEqual([round, 200]);
+    await answer.body?.getReader().read();
+    end.abort();
+    await Bun.sleep(50);
+  }
+});
