@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { LabView } from '#page/model.ts';
 import { LAB, lab, ROOT, outcomeOf, processesOf, stateOf } from './lab-program.ts';
 
 setDefaultTimeout(60_000);
@@ -67,7 +68,7 @@ test('the whole tour ends with 0 and leaves nothing', () => {
   expect(processesOf(NAME)).toEqual([]);
 });
 
-test('an ordinary user gets a lab in a user namespace', () => {
+test('an ordinary user gets a lab in a user namespace, and its page', async () => {
   const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
   const home = mkdtempSync(join(tmpdir(), 'lab-nobody-'));
   chmodSync(home, 0o777);
@@ -86,13 +87,31 @@ test('an ordinary user gets a lab in a user namespace', () => {
     expect(run('up', '--nodes', '2').err).toContain('is already running');
     expect(run('verify').code).toBe(0);
     expect(run('break', 'fdb').code).toBe(0);
+    const page = Bun.spawn([...nobody, ...LAB, 'page', '--addr=0'], { env, stdin: 'ignore', stdout: 'pipe' });
+    await expectPage(page);
     expect(run('down').out).toContain('is gone');
+    expect(await page.exited).toBe(1);
     expect(existsSync(join(home, 'flannel-lab-65534'))).toBe(false);
   } finally {
     downAsNobody(nobody, env);
     rmSync(home, { recursive: true });
   }
 });
+
+/** The page is where the user's browser is, and reaches into the namespaces of the lab. */
+async function expectPage(page: Bun.Subprocess<'ignore', 'pipe', 'inherit'>): Promise<void> {
+  const { value } = await page.stdout.getReader().read();
+  const url = /http:\S+/.exec(new TextDecoder().decode(value))?.[0] ?? '';
+  const seen = (await (await fetch(`${url}api/lab`)).json()) as LabView;
+  expect(seen.nodes.map(({ agent, peers }) => [agent, peers.length])).toEqual([
+    ['running', 1],
+    ['running', 1],
+  ]);
+  const headers = { 'content-type': 'application/json', origin: new URL(url).origin };
+  const body = '{"from":"n1-a","to":"n2-a"}';
+  const walk = await fetch(`${url}api/walks`, { method: 'POST', headers, body });
+  expect(await walk.json()).toMatchObject({ arrived: true });
+}
 
 function downAsNobody(nobody: readonly string[], env: NodeJS.ProcessEnv): void {
   outcomeOf([...nobody, ...LAB, 'down'], env);

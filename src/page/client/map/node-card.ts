@@ -4,7 +4,9 @@ import type { Item, Link } from './scene.ts';
 
 const PAD = 12;
 const TITLE = 44;
+/** The least; few pods have more room for their names. */
 const POD: Size = { w: 62, h: 30 };
+const POD_WIDEST = 112;
 const GAP = 6;
 const DEVICE = 34;
 const BRIDGE = 16;
@@ -23,7 +25,7 @@ export interface PlacedCard {
 }
 
 function columnsOf(pods: number): number {
-  return Math.max(4, Math.min(16, Math.ceil(Math.sqrt(pods * 2))));
+  return Math.max(1, Math.min(4, pods), Math.min(16, Math.ceil(Math.sqrt(pods * 2))));
 }
 
 export function cardSize({ pods, node }: NodeCard): Size {
@@ -60,14 +62,15 @@ export function placeCard(card: NodeCard, box: Box): PlacedCard {
   ];
   const links: Link[] = [];
   const columns = columnsOf(pods.length);
-  const width = columns * (POD.w + GAP) - GAP;
+  const w = Math.min(POD_WIDEST, (inner + GAP) / columns - GAP);
+  const width = columns * (w + GAP) - GAP;
   pods.forEach((pod, i) => {
-    const x = box.x + (box.w - width) / 2 + (i % columns) * (POD.w + GAP);
+    const x = box.x + (box.w - width) / 2 + (i % columns) * (w + GAP);
     const y = bridgeTop + BRIDGE + 14 + Math.floor(i / columns) * (POD.h + GAP);
-    const item = podItem(name, pod, { x, y, ...POD });
+    const item = podItem(name, pod, { x, y, w, h: POD.h });
     items.push(item);
     // Only the row below the bridge has room for a line.
-    if (i < columns) links.push(stub(item, { x: x + POD.w / 2, y: bridgeTop + BRIDGE }));
+    if (i < columns) links.push(stub(item, { x: x + w / 2, y: bridgeTop + BRIDGE }));
   });
   return { items, links };
 }
