@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BACKENDS } from '#backend/create.ts';
 import { LOG_FIELDS } from '#base/log-fields.ts';
@@ -236,22 +236,33 @@ describe('the page of security', () => {
   });
 });
 
-test('every picture is shown somewhere, has words for those who cannot see it, and is legible in the dark', () => {
+describe('every picture', () => {
   const shown = pages.flatMap((page) =>
-    [...read(page).matchAll(/!\[[^\]]{20,}\]\(([^)]+\.svg)\)/g)].map(([, path = '']) =>
+    [...read(page).matchAll(/!\[[^\]]{20,}\]\(([^)]+\.(?:svg|png))\)/g)].map(([, path = '']) =>
       join(dirname(page), path),
     ),
   );
   const pictures = readdirSync(join(root, 'docs/pictures')).map((name) => `docs/pictures/${name}`);
-  expect(shown.toSorted()).toEqual(pictures.toSorted());
-  for (const picture of pictures) {
-    const text = read(picture);
-    expect(text).toMatch(/<title>[^<]+<\/title>\s*<desc>[^<]+<\/desc>/);
-    expect(text).toContain('prefers-color-scheme: dark');
-    const opened = [...text.matchAll(/<([a-z]+)\b[^>]*(?<!\/)>/g)].map(([, tag = '']) => tag);
-    const closed = [...text.matchAll(/<\/([a-z]+)>/g)].map(([, tag = '']) => tag);
-    expect([picture, opened.toSorted()]).toEqual([picture, closed.toSorted()]);
-  }
+
+  test('is shown somewhere, and has words for those who cannot see it', () => {
+    expect([...new Set(shown)].toSorted()).toEqual(pictures.toSorted());
+  });
+
+  test('that is drawn is whole, and legible in the dark', () => {
+    for (const picture of pictures.filter((name) => name.endsWith('.svg'))) {
+      const text = read(picture);
+      expect(text).toMatch(/<title>[^<]+<\/title>\s*<desc>[^<]+<\/desc>/);
+      expect(text).toContain('prefers-color-scheme: dark');
+      const opened = [...text.matchAll(/<([a-z]+)\b[^>]*(?<!\/)>/g)].map(([, tag = '']) => tag);
+      const closed = [...text.matchAll(/<\/([a-z]+)>/g)].map(([, tag = '']) => tag);
+      expect([picture, opened.toSorted()]).toEqual([picture, closed.toSorted()]);
+    }
+  });
+
+  test('that was taken is small', () => {
+    for (const picture of pictures.filter((name) => name.endsWith('.png')))
+      expect(statSync(join(root, picture)).size).toBeLessThan(150_000);
+  });
 });
 
 describe('the page of metrics', () => {

@@ -21,7 +21,7 @@ export async function upOnly(options: UpOptions, screen: Screen): Promise<number
   }
   const name = options.name === 'lab' ? '' : ` --name ${options.name}`;
   screen.line(
-    `next: flannelctl lab status|verify|walk|break|exec${name}; flannelctl lab down${name} removes it`,
+    `next: flannelctl lab status|verify|walk|page|break|exec${name}; flannelctl lab down${name} removes it`,
   );
   return 0;
 }

@@ -1,0 +1,22 @@
+// `npm run pictures`: docs/pictures/lab-page.png anew, as the test of the lab's page sees it. Needs root, like that test.
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, statSync } from 'node:fs';
+import { bunPath, root } from './bun.mjs';
+import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ensure.mjs';
+
+const SEEN = `${root}dist/test/page/lab-walk.png`;
+const SHOWN = `${root}docs/pictures/lab-page.png`;
+const NEEDED = ['iproute2', 'chromium', 'fonts-nanum'];
+
+async function main() {
+  const packages = TEST_PACKAGES.filter(({ name }) => NEEDED.includes(name));
+  if (!ensureModules() || !ensurePackages(packages) || !(await ensureBuild())) return 1;
+  const args = ['test', './test/page/lab.test.ts', '--timeout=120000'];
+  const { status } = spawnSync(bunPath(), args, { stdio: 'inherit', cwd: root });
+  if (status !== 0) return 1;
+  copyFileSync(SEEN, SHOWN);
+  console.log(`${SHOWN}: ${Math.round(statSync(SHOWN).size / 1000)} KB`);
+  return 0;
+}
+
+process.exitCode = await main();
