@@ -57,7 +57,7 @@ function lab(count: number, state: PeerView['state'] = 'tunnel'): LabView {
 }
 
 test.each([1, 3, 8, 50])('%i nodes, the world and the switch stand apart', (count) => {
-  const { items } = labScene(lab(count));
+  const { items } = labScene(lab(count), 1.5);
   const outer = items.filter(({ kind }) => kind === 'node' || kind === 'place');
   expect(outer).toHaveLength(count + 2);
   outer.forEach((a, i) => {
@@ -67,7 +67,7 @@ test.each([1, 3, 8, 50])('%i nodes, the world and the switch stand apart', (coun
 
 test('two nodes have one line, in the colour of the worse way', () => {
   const tones = (view: LabView) =>
-    labScene(view)
+    labScene(view, 1.5)
       .links.filter(({ bend }) => bend !== 0)
       .map(({ tone }) => tone);
   expect(tones(lab(3))).toEqual(['tunnel', 'tunnel', 'tunnel']);
@@ -77,7 +77,7 @@ test('two nodes have one line, in the colour of the worse way', () => {
 
 test('a packet is where its device is', () => {
   const view = lab(3);
-  const scene = labScene(view);
+  const scene = labScene(view, 1.5);
   const at = (kind: 'pod' | 'node' | 'world' | 'underlay', name: string, device: string) => {
     const point = hopPoint(scene, view, { place: { kind, name }, device });
     return point === undefined ? undefined : pick(scene, point)?.id;
@@ -95,7 +95,7 @@ test('a packet is where its device is', () => {
 });
 
 test('the arrow keys reach every pod and node', () => {
-  const scene = labScene(lab(5));
+  const scene = labScene(lab(5), 1.5);
   const [first] = scene.items;
   const seen = new Set(first === undefined ? [] : [first]);
   for (const item of seen) {

@@ -7,12 +7,12 @@ import { sceneOf, type Item, type Link, type Scene, type Tone } from './scene.ts
 const UNDERLAY: Size = { w: 180, h: 40 };
 const WORLD: Size = { w: 150, h: 60 };
 
-/** All nodes of the lab around the switch that joins them, the world among them, and the tunnels between each two. */
-export function labScene(lab: LabView): Scene {
+/** All nodes of the lab around the switch that joins them, the world among them, and the tunnels between each two. `aspect`: of the screen. */
+export function labScene(lab: LabView, aspect: number): Scene {
   const cards = lab.nodes.map(cardOf);
   const hasWorld = lab.places.includes('world');
   const sizes = [...cards.map(cardSize), ...(hasWorld ? [WORLD] : [])];
-  const boxes = placeOnRings(sizes, UNDERLAY, { aspect: 1.5, gap: 40, inner: 90 });
+  const boxes = placeOnRings(sizes, UNDERLAY, { aspect, gap: 40, inner: 90 });
   const hub: Box = { x: -UNDERLAY.w / 2, y: -UNDERLAY.h / 2, ...UNDERLAY };
   const items: Item[] = [
     { id: 'place underlay', kind: 'place', box: hub, tone: 'plain', title: 'underlay', lines: [] },

@@ -28,7 +28,13 @@ function pod(i: number): PodView {
 }
 
 function sceneOf(peers: readonly PeerView[], pods = 3) {
-  return nodeScene({ node: NODE, pods: Array.from({ length: pods }, (_, i) => pod(i)), peers, words: WORDS });
+  return nodeScene({
+    node: NODE,
+    pods: Array.from({ length: pods }, (_, i) => pod(i)),
+    peers,
+    aspect: 1.7,
+    words: WORDS,
+  });
 }
 
 /** Those of one kind never cover each other; what is in a group or on a card is inside it. */

@@ -9,30 +9,34 @@ export interface NodeSceneInput {
   readonly node: NodeView;
   readonly pods: readonly PodView[];
   readonly peers: readonly PeerView[];
+  /** How much wider than high the screen is. */
+  readonly aspect: number;
   /** Words for the number of peers of a group and for peers without a readable subnet. */
   readonly words: { readonly count: (peers: number) => string; readonly unread: string };
 }
 
-const CARD: Size = { w: 150, h: 48 };
+const CARD: Size = { w: 160, h: 48 };
 const CELL: Size = { w: 34, h: 13 };
 const CELL_GAP = 3;
 const GROUP_PAD = 6;
 const GROUP_TITLE = 20;
 
 /** This node in the middle, its peers around it: each by itself or, when they are many, gathered by prefix. */
-export function nodeScene({ node, pods, peers, words }: NodeSceneInput): Scene {
+export function nodeScene({ node, pods, peers, aspect, words }: NodeSceneInput): Scene {
   const card = { name: node.name, down: false, node, pods };
   const size = cardSize(card);
   const core: Box = { x: -size.w / 2, y: -size.h / 2, ...size };
   const centreParts = placeCard(card, core);
   const overlay = node.devices.find((device) => device.vni !== undefined) ?? node.devices[0];
   const meter = overlay === undefined ? {} : { meter: `device ${node.name} ${overlay.name}` };
-  const around1 =
-    peers.length <= SINGLE_UP_TO ? singles(peers, size) : gathered(groupPeers(peers), size, words);
-  const links = around1.tunnels.flatMap(({ box, members, id }) =>
+  const surroundings =
+    peers.length <= SINGLE_UP_TO
+      ? singles(peers, size, aspect)
+      : gathered(groupPeers(peers), size, { aspect, words });
+  const links = surroundings.tunnels.flatMap(({ box, members, id }) =>
     strands({ box, members, id, core, meter: meter.meter }),
   );
-  const items = [...centreParts.items, ...around1.items];
+  const items = [...centreParts.items, ...surroundings.items];
   return sceneOf(around(items.map(({ box }) => box)), items, [...links, ...centreParts.links]);
 }
 
@@ -45,12 +49,12 @@ interface Surroundings {
   }[];
 }
 
-function singles(peers: readonly PeerView[], core: Size): Surroundings {
+function singles(peers: readonly PeerView[], core: Size, aspect: number): Surroundings {
   const ordered = groupPeers(peers).flatMap((group) => group.peers);
   const boxes = placeOnRings(
     ordered.map(() => CARD),
     core,
-    { aspect: 1.7, gap: 26, inner: 60 },
+    { aspect, gap: 26, inner: 60 },
   );
   const items = ordered.map((peer, i) => peerItem(peer, boxes[i] ?? { x: 0, y: 0, ...CARD }));
   return {
@@ -70,9 +74,13 @@ function peerItem(peer: PeerView, box: Box): Item {
   };
 }
 
-function gathered(groups: readonly Group[], core: Size, words: NodeSceneInput['words']): Surroundings {
+function gathered(
+  groups: readonly Group[],
+  core: Size,
+  { aspect, words }: Pick<NodeSceneInput, 'aspect' | 'words'>,
+): Surroundings {
   const sizes = groups.map(({ peers }) => groupSize(peers.length));
-  const boxes = placeOnRings(sizes, core, { aspect: 1.7, gap: 18, inner: 46 });
+  const boxes = placeOnRings(sizes, core, { aspect, gap: 18, inner: 46 });
   const items: Item[] = [];
   const tunnels: { id: string; box: Box; members: readonly PeerView[] }[] = [];
   groups.forEach((group, i) => {
@@ -125,6 +133,7 @@ function strands(bundle: {
     tone: state,
     weight: members.filter((peer) => peer.state === state).length,
     ends: [id, ...(members.length === 1 ? [] : members.map((peer) => `peer ${peer.name}`))],
-    ...(meter === undefined || state === 'refused' ? {} : { meter }),
+    // What goes by plain routes does not pass the overlay device that counts.
+    ...(meter === undefined || state !== 'tunnel' ? {} : { meter }),
   }));
 }

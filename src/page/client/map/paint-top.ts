@@ -52,12 +52,12 @@ function paintFlow({ ctx, scene, view, palette }: Frame, { flow, phase }: Top): 
       if (packets <= 0) continue;
       traceLink(ctx, view, link);
       const speed = Math.min(70, 12 + 11 * Math.log10(1 + packets));
-      const period = sign < 0 ? 26 : 34;
+      const period = sign < 0 ? 34 : 46;
       ctx.setLineDash([0, period]);
       ctx.lineDashOffset = ((sign * phase * speed) / 1000) % period;
       ctx.strokeStyle = palette.ink;
-      ctx.globalAlpha = 0.6;
-      ctx.lineWidth = Math.min(3.4, linkWidth(link) + 1.4);
+      ctx.globalAlpha = 0.55;
+      ctx.lineWidth = Math.min(2.8, linkWidth(link) + 1);
       ctx.stroke();
     }
   }
@@ -97,7 +97,7 @@ function paintTies(frame: Frame, item: Item): void {
   if (item.kind === 'peer' && item.tone !== 'left_out') {
     const node = scene.items.find(({ kind }) => kind === 'node');
     if (node === undefined) return;
-    const [a, b] = [edgeTowards(node.box, centre(item.box)), centre(item.box)];
+    const [a, b] = [edgeTowards(node.box, centre(item.box)), edgeTowards(item.box, centre(node.box))];
     traceLink(ctx, view, { from: a, to: b, bend: 0, tone: item.tone, weight: 1, ends: [] });
     ctx.strokeStyle = palette.tones[item.tone];
     ctx.lineWidth = 2;
@@ -162,15 +162,17 @@ function paintTrail({ ctx, view, palette }: Frame, trail: Trail, phase: number):
   line([trail.packet, ...trail.ahead]);
   ctx.setLineDash([]);
   ctx.globalAlpha = 1;
-  ctx.lineWidth = 3.5;
+  ctx.lineWidth = 2.5;
+  ctx.globalAlpha = 0.8;
   line([...trail.passed, trail.packet]);
   for (const point of trail.passed) {
     const { x, y } = toScreen(view, point);
     ctx.beginPath();
-    ctx.arc(x, y, 3.5, 0, 2 * Math.PI);
+    ctx.arc(x, y, 3, 0, 2 * Math.PI);
     ctx.fillStyle = palette.accent;
     ctx.fill();
   }
+  ctx.globalAlpha = 1;
   paintPacket(ctx, palette.accent, palette.panel, {
     ...toScreen(view, trail.packet),
     wrapped: trail.wrapped,

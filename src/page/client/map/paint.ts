@@ -45,7 +45,7 @@ export function paintBase(frame: Frame): void {
     const px = pxOf(view, item);
     if (!onScreen(px, screen)) continue;
     const dim = frame.found !== undefined && item.kind === 'peer' && !frame.found.has(item.id);
-    if (px.w < 48 && (item.kind === 'peer' || item.kind === 'pod'))
+    if (px.w < (item.kind === 'pod' ? 30 : 48) && (item.kind === 'peer' || item.kind === 'pod'))
       addCell(dim ? pale : cells, item.tone, px);
     else {
       paintCard(frame, item, px, dim);
@@ -54,7 +54,7 @@ export function paintBase(frame: Frame): void {
   }
   // Containers have been painted: the many small ones in one stroke for each colour.
   paintCells(frame, pale, 0.22);
-  paintCells(frame, cells, 1);
+  paintCells(frame, cells, 0.85);
   for (const { item, px } of texts) paintTexts(frame, item, px);
 }
 

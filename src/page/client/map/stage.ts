@@ -5,7 +5,7 @@ import { paintTop, type Top } from './paint-top.ts';
 import { readPalette, type Palette } from './palette.ts';
 import { pick } from './pick.ts';
 import type { Item, Scene } from './scene.ts';
-import { fit, pan, reveal, toScene, zoom, type Viewport } from './viewport.ts';
+import { aspectOf, fit, pan, reveal, toScene, zoom, type Viewport } from './viewport.ts';
 
 /** What the map shows besides its scene; asked for at every frame. */
 export interface StageView {
@@ -59,6 +59,10 @@ export class Stage {
     this.#scene = scene;
     this.hover = this.hover === undefined ? undefined : scene.byId.get(this.hover.id);
     this.repaint();
+  }
+
+  get aspect(): number {
+    return aspectOf(this.#screen);
   }
 
   /** After a change of size, in CSS px. */

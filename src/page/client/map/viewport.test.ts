@@ -7,7 +7,7 @@ const SCREEN = { w: 800, h: 600 };
 
 test('everything fits, in the middle', () => {
   const view = fit(BOUNDS, SCREEN);
-  expect(toScreen(view, { x: 0, y: 0 })).toEqual({ x: 400, y: 300 });
+  expect(toScreen(view, { x: 0, y: 0 })).toEqual({ x: 400, y: 286 });
   expect(toScreen(view, { x: -500, y: 0 }).x).toBeCloseTo(24);
   expect(fit({ x: 0, y: 0, w: 0, h: 0 }, { w: 0, h: 0 }).scale).toBeGreaterThan(0);
 });

@@ -8,9 +8,19 @@ export interface Viewport {
 }
 
 const LARGEST = 8;
+/** Room for what stands at the lower edge, px. */
+const LEGEND = 28;
 
-/** The whole scene in the middle, with a margin; never larger than it is. */
-export function fit(bounds: Box, screen: Size, margin = 24, largest = 1.25): Viewport {
+/** A few proportions of a screen stand for all: the map is not laid out anew at every px. */
+export function aspectOf({ w, h }: Size): number {
+  const exact = w / Math.max(1, h);
+  return exact < 0.85 ? 0.7 : exact < 1.35 ? 1.1 : 1.7;
+}
+
+/** The whole scene in the middle, with a margin; on a large screen somewhat larger than it is, never more. */
+export function fit(bounds: Box, whole: Size, margin = 24): Viewport {
+  const screen = { w: whole.w, h: Math.max(1, whole.h - LEGEND) };
+  const largest = Math.max(1.25, Math.min(2.5, screen.w / 1500));
   const room = { w: Math.max(1, screen.w - 2 * margin), h: Math.max(1, screen.h - 2 * margin) };
   const scale = Math.min(room.w / Math.max(1, bounds.w), room.h / Math.max(1, bounds.h), largest);
   return {

@@ -53,7 +53,10 @@ export class MapView extends Component<{ app: App }, Inner> {
     const stage = new Stage({ base, top, look: () => this.#look(), still: () => motion.matches });
     this.#stage = stage;
     const recolour = () => stage.recolour();
-    const resized = new ResizeObserver(() => stage.resize({ w: box.clientWidth, h: box.clientHeight }));
+    const resized = new ResizeObserver(() => {
+      stage.resize({ w: box.clientWidth, h: box.clientHeight });
+      this.#show();
+    });
     resized.observe(box);
     this.#undo = [
       () => resized.disconnect(),
@@ -64,6 +67,10 @@ export class MapView extends Component<{ app: App }, Inner> {
   }
 
   override componentDidUpdate(): void {
+    this.#show();
+  }
+
+  #show(): void {
     const stage = this.#stage;
     if (stage === undefined) return;
     const scene = this.#currentScene();
@@ -82,17 +89,18 @@ export class MapView extends Component<{ app: App }, Inner> {
   /** Made anew only when something stands elsewhere: counters alone do not change it. */
   #currentScene(): Scene | undefined {
     const { state, t, f } = this.props.app;
+    const aspect = this.#stage?.aspect ?? 1;
     if (state.mode === 'lab') {
       if (state.lab === undefined) return undefined;
       const { lab } = state;
-      return this.#remember([labShape(lab), state.language], () => labScene(lab));
+      return this.#remember([labShape(lab), aspect], () => labScene(lab, aspect));
     }
     const { node, pods } = state.overview ?? {};
     if (node === undefined || pods === undefined) return undefined;
     const peers = state.peers?.peers ?? NO_PEERS;
     const words = { count: (n: number) => f.count(n), unread: t.map.unread };
-    return this.#remember([nodeShape(node, pods), peers, state.language], () =>
-      nodeScene({ node, pods, peers, words }),
+    return this.#remember([nodeShape(node, pods), peers, state.language, aspect], () =>
+      nodeScene({ node, pods, peers, aspect, words }),
     );
   }
 
@@ -137,8 +145,7 @@ export class MapView extends Component<{ app: App }, Inner> {
     const flow = (meter: string) => {
       const rate = state.failure === undefined ? state.meter.rate(meter) : undefined;
       if (rate === undefined) return undefined;
-      const pod = meter.startsWith('pod ');
-      return { out: pod ? rate.txPackets : rate.txPackets, in: rate.rxPackets };
+      return { out: rate.txPackets, in: rate.rxPackets };
     };
     const flowing = scene?.links.some(({ meter }) => meter !== undefined && moves(flow(meter))) ?? false;
     return {

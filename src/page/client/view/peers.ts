@@ -238,6 +238,6 @@ function spacer(key: string, height: number): VNode | null {
   return h(
     'tr',
     { key, class: 'spacer', 'aria-hidden': 'true' },
-    h('td', { colSpan: COLUMNS.length, style: { height: `${height}px` } }),
+    h('td', { style: { height: `${height}px` } }),
   );
 }
