@@ -33,7 +33,6 @@ export class Client {
   readonly #store: Store;
   readonly poller: Poller;
   #etag: string | undefined;
-  #startedAt: number | undefined;
   #detailAt = '';
   #rulesAt = 0;
   readonly #running = new Map<string, AbortController>();
@@ -109,9 +108,7 @@ export class Client {
     this.#store.state.meter.take(overview.now, counters);
     this.#answered({ overview });
     const { peers } = this.#store.state;
-    const restarted = peers !== undefined && this.#startedAt !== overview.health.startedAt;
-    this.#startedAt = overview.health.startedAt;
-    if (overview.peers !== undefined && (peers?.revision !== overview.peers.revision || restarted)) {
+    if (overview.peers !== undefined && peers?.revision !== overview.peers.revision) {
       await this.#askPeers(signal);
     }
   }

@@ -29,9 +29,9 @@ export function paintTop(frame: Frame, top: Top): void {
   const { ctx, screen, scene } = frame;
   ctx.clearRect(0, 0, screen.w, screen.h);
   paintFlow(frame, top);
+  for (const item of [top.hover, ...top.chosen]) if (item !== undefined) paintTies(frame, item);
   clearBoxes(frame);
   paintPods(frame, top);
-  for (const item of [top.hover, ...top.chosen]) if (item !== undefined) paintTies(frame, item);
   for (const item of top.chosen) paintRing(frame, item, 2.5);
   if (top.focus !== undefined) paintRing(frame, top.focus, 2, [5, 3]);
   if (top.hover !== undefined) paintHover(frame, top.hover);

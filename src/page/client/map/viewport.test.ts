@@ -38,7 +38,7 @@ test('what is shown is on the screen and can be read', () => {
   const whole = fit(BOUNDS, SCREEN);
   const small = { x: 400, y: 250, w: 20, h: 10 };
   const view = reveal(whole, small, SCREEN);
-  expect(small.w * view.scale).toBeGreaterThanOrEqual(89);
+  expect(small.w * view.scale).toBeGreaterThanOrEqual(139);
   expect(toScreen(view, small).x).toBeGreaterThan(0);
   const large = { x: -100, y: -50, w: 200, h: 100 };
   expect(reveal(whole, large, SCREEN)).toEqual(whole);

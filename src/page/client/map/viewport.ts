@@ -63,7 +63,7 @@ export function toScreen(view: Viewport, at: Point): Point {
 }
 
 /** Moves no more than it must so that `box` is on the screen; when it is too small to read, also nearer. */
-export function reveal(view: Viewport, box: Box, screen: Size, readable = 90): Viewport {
+export function reveal(view: Viewport, box: Box, screen: Size, readable = 140): Viewport {
   let next = view;
   if (box.w * view.scale < readable) {
     const scale = Math.min(LARGEST, readable / box.w);

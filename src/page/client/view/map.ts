@@ -1,20 +1,22 @@
 import { Component, createRef, type VNode } from 'preact';
-import { advance, type Player } from '../data/player.ts';
+import { advance } from '../data/player.ts';
 import { matcher, rowsOf } from '../data/peer-table.ts';
-import type { LabView, NodeView, PeerView, PodView } from '../../model.ts';
+import type { PeerView } from '../../model.ts';
 import { attachGestures } from '../map/gestures.ts';
-import { hopPoint, labScene } from '../map/lab-scene.ts';
-import { podKey } from '../map/node-card.ts';
+import { labScene } from '../map/lab-scene.ts';
 import { nodeScene } from '../map/node-scene.ts';
-import type { Top, Trail } from '../map/paint-top.ts';
+import type { Top } from '../map/paint-top.ts';
 import { neighbour, type Direction } from '../map/pick.ts';
 import type { Item, Scene } from '../map/scene.ts';
+import { labShape, nodeShape } from '../map/shape.ts';
 import { Stage } from '../map/stage.ts';
+import { trailOf } from '../map/trail.ts';
 import { cut } from '../text/visible.ts';
 import { h } from './h.ts';
 import type { App } from './app.ts';
 import { podPlaces } from './lab.ts';
-import { button, tag } from './parts.ts';
+import { legend, zoomButtons } from './map-tools.ts';
+import { searchField } from './search.ts';
 
 const DIRECTIONS: Readonly<Record<string, Direction>> = {
   ArrowLeft: 'left',
@@ -45,6 +47,7 @@ export class MapView extends Component<{ app: App }, Inner> {
   #scene: { key: readonly unknown[]; scene: Scene } | undefined;
   #found: { key: readonly unknown[]; ids: ReadonlySet<string> | undefined } | undefined;
   #themed = '';
+  #named: string | undefined;
 
   override componentDidMount(): void {
     const [base, top, box] = [this.#base.current, this.#top.current, this.#box.current];
@@ -68,6 +71,16 @@ export class MapView extends Component<{ app: App }, Inner> {
 
   override componentDidUpdate(): void {
     this.#show();
+    const { name } = this.props.app.state.route;
+    if (name === this.#named) return;
+    this.#named = name;
+    // Its panel has made the map smaller: the next frame knows by how much.
+    if (name !== undefined) requestAnimationFrame(() => this.#keepInSight(`peer ${name}`));
+  }
+
+  #keepInSight(id: string): void {
+    const item = this.#stage?.scene?.byId.get(id);
+    if (item !== undefined) this.#stage?.show(item, 0);
   }
 
   #show(): void {
@@ -218,11 +231,6 @@ export class MapView extends Component<{ app: App }, Inner> {
     });
   }
 
-  #search(query: string): void {
-    const { act } = this.props.app;
-    act.setQuery(query);
-  }
-
   #showFirst(): void {
     const [first] = this.#foundIds() ?? [];
     if (first !== undefined) this.#focusOn(this.#stage?.scene?.byId.get(first));
@@ -258,66 +266,17 @@ export class MapView extends Component<{ app: App }, Inner> {
         h(
           'div',
           { class: 'search' },
-          h('input', {
-            type: 'search',
-            class: 'query',
-            'aria-label': t.map.search,
-            placeholder: t.map.placeholder,
-            value: state.query,
-            onInput: (event: InputEvent) => this.#search((event.currentTarget as HTMLInputElement).value),
-            onKeyDown: (event: KeyboardEvent) => event.key === 'Enter' && this.#showFirst(),
-          }),
+          searchField(app, { label: t.map.search, placeholder: t.map.placeholder }, () => this.#showFirst()),
           found !== undefined &&
             h('span', { class: 'count', role: 'status' }, t.map.found(f.count(found.size), f.count(total))),
         ),
       legend(app),
-      h(
-        'div',
-        { class: 'zoom' },
-        button('+', () => this.#stage?.zoomBy(1.4), {
-          class: 'icon',
-          'aria-label': t.map.zoomIn,
-          title: t.map.zoomIn,
-        }),
-        button('−', () => this.#stage?.zoomBy(1 / 1.4), {
-          class: 'icon',
-          'aria-label': t.map.zoomOut,
-          title: t.map.zoomOut,
-        }),
-        button('◱', () => this.#stage?.fitAll(), {
-          class: 'icon',
-          'aria-label': t.map.fit,
-          title: t.map.fit,
-        }),
-      ),
+      zoomButtons(app, () => this.#stage),
     );
   }
 }
 
 const NO_PEERS: readonly PeerView[] = [];
-
-function legend({ t, f, state }: App): VNode {
-  const peers =
-    state.mode === 'lab'
-      ? (state.lab?.nodes.flatMap((node) => node.peers) ?? [])
-      : (state.peers?.peers ?? NO_PEERS);
-  const counts = new Map<PeerView['state'], number>();
-  for (const peer of peers) counts.set(peer.state, (counts.get(peer.state) ?? 0) + 1);
-  return h(
-    'div',
-    { class: 'legend', role: 'group', 'aria-label': t.map.legend, title: t.map.flow },
-    (['tunnel', 'direct', 'refused', 'left_out'] as const)
-      .filter((one) => counts.has(one))
-      .map((one) =>
-        h(
-          'span',
-          { key: one },
-          tag(one, t.state[one], t.stateWhy[one]),
-          h('b', { class: 'num' }, f.count(counts.get(one) ?? 0)),
-        ),
-      ),
-  );
-}
 
 function moves(flow: { out: number; in: number } | undefined): boolean {
   return flow !== undefined && (flow.out > 0 || flow.in > 0);
@@ -325,45 +284,4 @@ function moves(flow: { out: number; in: number } | undefined): boolean {
 
 function sameKey(a: readonly unknown[] | undefined, b: readonly unknown[]): boolean {
   return a !== undefined && a.length === b.length && a.every((value, i) => value === b[i]);
-}
-
-/** What of a node and its pods decides how its card looks. */
-function nodeShape(node: NodeView, pods: readonly PodView[]): string {
-  const devices = node.devices.map(({ name, up, mac, vni }) => [name, up, mac, vni]);
-  const own = pods.map((pod) => [podKey(pod), pod.name, pod.addresses[0], pod.namespace, pod.up]);
-  return JSON.stringify([node.name, node.subnets, node.publicIps, node.external.name, devices, own]);
-}
-
-function labShape({ nodes, places }: LabView): string {
-  const parts = nodes.map(({ name, agent, ip, overview, peers }) => [
-    name,
-    agent,
-    ip,
-    overview?.node === undefined ? null : nodeShape(overview.node, overview.pods),
-    peers.map((peer) => [peer.name, peer.state]),
-  ]);
-  return JSON.stringify([parts, places.includes('world')]);
-}
-
-function trailOf(player: Player, scene: Scene, lab: LabView): Trail | undefined {
-  const points = player.steps.map(({ hop }) => hopPoint(scene, lab, hop) ?? { x: 0, y: 0 });
-  const way = player.steps[player.index]?.way;
-  const from = points[player.index];
-  if (from === undefined) return undefined;
-  const next = points[player.index + 1] ?? from;
-  const share = ease(player.progress);
-  const first = player.steps.findIndex((step) => step.way === way);
-  return {
-    passed: points.slice(first, player.index + 1),
-    ahead: points.slice(player.index + 1).filter((_, i) => player.steps[player.index + 1 + i]?.way === way),
-    packet: { x: from.x + (next.x - from.x) * share, y: from.y + (next.y - from.y) * share },
-    wrapped: player.steps[player.index]?.hop.wrapped === true,
-    moving: player.playing,
-  };
-}
-
-/** It rests at a device and hurries between them. */
-function ease(share: number): number {
-  const moved = Math.max(0, (share - 0.45) / 0.55);
-  return moved * moved * (3 - 2 * moved);
 }

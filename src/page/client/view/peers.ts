@@ -4,10 +4,10 @@ import { formatRoute, type Route } from '../data/route.ts';
 import type { PeerView } from '../../model.ts';
 import { h } from './h.ts';
 import { shownNode, type App } from './app.ts';
+import { countStates, searchField } from './search.ts';
 import { button, lines, mono, tag, text } from './parts.ts';
 
 const ROW = 30;
-const STATES = ['tunnel', 'direct', 'refused', 'left_out'] as const;
 
 interface Inner {
   readonly top: number;
@@ -104,28 +104,19 @@ export class Peers extends Component<{ app: App }, Inner> {
     const { app } = this.props;
     const { t, f } = app;
     const { all, shown } = this.#rows(app);
-    const counts = new Map<string, number>();
-    for (const { peer } of all) counts.set(peer.state, (counts.get(peer.state) ?? 0) + 1);
     return h(
       'section',
       { class: 'pane peers', 'aria-label': t.peers.caption },
       h(
         'div',
         { class: 'tools' },
-        h('input', {
-          type: 'search',
-          class: 'query',
-          'aria-label': t.peers.filter,
-          placeholder: t.map.placeholder,
-          value: app.state.query,
-          onInput: (event: InputEvent) => app.act.setQuery((event.currentTarget as HTMLInputElement).value),
-        }),
+        searchField(app, { label: t.peers.filter, placeholder: t.map.placeholder }),
         h(
           'span',
           { class: 'chips' },
-          STATES.filter((state) => counts.has(state)).map((state) =>
+          countStates(all.map(({ peer }) => peer)).map(({ state, count }) =>
             button(
-              [tag(state, t.state[state]), h('b', { class: 'num' }, f.count(counts.get(state) ?? 0))],
+              [tag(state, t.state[state]), h('b', { class: 'num' }, f.count(count))],
               () => app.act.toggleState(state),
               {
                 key: state,

@@ -3,11 +3,12 @@ import type { PodView } from '../../model.ts';
 import { podKey } from '../map/node-card.ts';
 import { h } from './h.ts';
 import { shownNode, type App } from './app.ts';
+import { searchField } from './search.ts';
 import { lines, mono, sparkline, tag, text } from './parts.ts';
 
 /** The pods on the bridge, with what they send and receive. */
 export function podsView(app: App): VNode {
-  const { state, t, f, act } = app;
+  const { state, t, f } = app;
   const { pods, name } = shownNode(state);
   const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
   const found = pods.filter((pod) => {
@@ -35,14 +36,7 @@ export function podsView(app: App): VNode {
     h(
       'div',
       { class: 'tools' },
-      h('input', {
-        type: 'search',
-        class: 'query',
-        'aria-label': t.pods.filter,
-        placeholder: t.pods.filter,
-        value: state.query,
-        onInput: (event: InputEvent) => act.setQuery((event.currentTarget as HTMLInputElement).value),
-      }),
+      searchField(app, { label: t.pods.filter, placeholder: t.pods.filter }),
       h('span', { class: 'count' }, `${f.count(found.length)} / ${f.count(pods.length)}`),
     ),
     h(
