@@ -102,18 +102,23 @@ export function hopPoint(
   hop: Pick<HopView, 'place' | 'device'>,
 ): Point | undefined {
   const { kind, name } = hop.place;
-  if (kind === 'underlay' || kind === 'world') return middle(scene.byId.get(`place ${kind}`));
-  if (kind === 'pod') return middle(scene.items.find((item) => item.kind === 'pod' && item.place === name));
+  if (kind === 'underlay' || kind === 'world') return spot(scene.byId.get(`place ${kind}`));
+  if (kind === 'pod') return spot(scene.items.find((item) => item.kind === 'pod' && item.place === name));
   const device = scene.byId.get(`device ${name} ${hop.device}`);
-  if (device !== undefined) return middle(device);
+  if (device !== undefined) return spot(device);
   // The host's end of a pod's cable: between the pod and the bridge.
   const pods = lab.nodes.find((node) => node.name === name)?.overview?.pods ?? [];
   const pod = pods.find(({ veth }) => veth === hop.device);
   const item = pod === undefined ? undefined : scene.byId.get(`pod ${name} ${podKey(pod)}`);
-  if (item !== undefined) return { x: item.box.x + item.box.w / 2, y: item.box.y - 7 };
-  return middle(scene.byId.get(`node ${name}`));
+  if (item !== undefined) return { x: beside(item.box).x, y: item.box.y - 7 };
+  return spot(scene.byId.get(`node ${name}`));
 }
 
-function middle(item: Item | undefined): Point | undefined {
-  return item === undefined ? undefined : centre(item.box);
+/** In the middle of its height, to the right of its name. */
+function spot(item: Item | undefined): Point | undefined {
+  return item === undefined ? undefined : beside(item.box);
+}
+
+function beside({ x, y, w, h }: Box): Point {
+  return { x: x + w * 0.82, y: y + h / 2 };
 }

@@ -94,7 +94,9 @@ function groupTexts(frame: Frame, item: Item, { x, y, w, h }: Px): void {
   const scale = frame.view.scale;
   const height = 20 * scale;
   if (w < 52 || h < 24 || height < 9) return;
-  const size = Math.max(9, Math.min(14, height * 0.62));
+  // A prefix that is cut says nothing: it is written smaller, or not at all.
+  const size = Math.min(14, height * 0.62, (w - 12 * scale) / (item.title.length * 0.62));
+  if (size < 7) return;
   const middle = y + 3 * scale + height / 2;
   const left = x + 6 * scale;
   const used = draw(

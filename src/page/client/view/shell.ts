@@ -9,7 +9,7 @@ import { health, nodeName, statePill } from './health.ts';
 import { Help } from './help.ts';
 import { labHealth, nodeChoice, walkPanel } from './lab.ts';
 import { MapView } from './map.ts';
-import { button, failureText } from './parts.ts';
+import { button, failureText, text } from './parts.ts';
 import { Peers } from './peers.ts';
 import { podsView } from './pods.ts';
 import { repairsView } from './repairs.ts';
@@ -77,10 +77,11 @@ function content(app: App): ComponentChildren {
 function header(app: App): VNode {
   const { state, t, act } = app;
   const { node } = state.route;
+  const version = (state.overview ?? state.lab?.nodes.find(({ overview }) => overview)?.overview)?.version;
   return h(
     'header',
     { class: 'top' },
-    h('h1', null, t.product),
+    h('h1', null, t.product, version === undefined ? null : h('small', null, ' ', text(version, 20))),
     h(
       'span',
       { class: 'who' },
