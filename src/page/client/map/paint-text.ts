@@ -89,25 +89,19 @@ function nodeTexts(frame: Frame, item: Item, { x, y, w }: Px): void {
   );
 }
 
-/** On one line where there is room, else only the prefix, else nothing. */
+/** The prefix and the number of its peers on one line, where they have room. */
 function groupTexts(frame: Frame, item: Item, { x, y, w, h }: Px): void {
   const scale = frame.view.scale;
   const height = 20 * scale;
-  if (w < 52 || h < 24 || height < 9) return;
+  if (w < 52 || h < 20 || height < 8) return;
   // A prefix that is cut says nothing: it is written smaller, or not at all.
-  const size = Math.min(14, height * 0.62, (w - 12 * scale) / (item.title.length * 0.62));
-  if (size < 7) return;
-  const middle = y + 3 * scale + height / 2;
-  const left = x + 6 * scale;
-  const used = draw(
-    frame,
-    { text: item.title, size, mono: true, strong: true },
-    left,
-    middle,
-    w - 12 * scale,
-  );
-  const rest = w - 12 * scale - used - 10;
+  const room = w - 8 * scale;
+  const size = Math.min(14, Math.max(8.5, height * 0.62), room / (item.title.length * 0.61));
+  if (size < 6.8) return;
+  const [left, middle] = [x + 6 * scale, y + 3 * scale + height / 2];
+  const used = draw(frame, { text: item.title, size, mono: true, strong: true }, left, middle, room);
   const [count = ''] = item.lines;
+  const rest = room - used - 10;
   if (rest > 30) {
     draw(frame, { text: count, size, mono: false, strong: false }, left + used + 10, middle, rest);
   }
