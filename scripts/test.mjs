@@ -27,6 +27,11 @@ const SUITES = [
   'e2e',
 ];
 
+/** What follows dies with the process that starts it (util-linux). */
+const HELD = ['setpriv', '--pdeathsig', 'KILL', '--'];
+/** The lab's folder (src/lab/state/paths.ts). */
+const LABS = '/run/flannel-lab';
+
 /** Where everything of this run goes that a test puts into a temporary folder. */
 const RUN = `fltest-${process.pid}`;
 const folder = join(tmpdir(), RUN);
@@ -35,7 +40,7 @@ const folder = join(tmpdir(), RUN);
 async function step(name, command, args) {
   const start = Date.now();
   console.log(`== ${name}`);
-  const child = spawn(command, args, {
+  const child = spawn(HELD[0], [...HELD.slice(1), command, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: root,
     env: { ...process.env, FLANNEL_TEST_RUN: String(process.pid), TMPDIR: folder },
@@ -79,12 +84,9 @@ async function suite(name, sum) {
     '--reporter=junit',
     `--reporter-outfile=${report}`,
   ];
-  const { ok, lacking } = await step(`test/${name}`, 'timeout', [
-    '--kill-after=10',
-    '3600',
-    bunPath(),
-    ...args,
-  ]);
+  // In this process's group, and with its death: a run that is killed does not go on behind one's back.
+  const bounded = ['--foreground', '--kill-after=10', '3600', ...HELD, bunPath(), ...args];
+  const { ok, lacking } = await step(`test/${name}`, 'timeout', bounded);
   try {
     const found = totals(report);
     sum.passed += found.tests - found.failed - found.skipped;
@@ -117,6 +119,17 @@ function sweep() {
   }
 }
 
+/** Labs of such runs: they live on without whoever started them. */
+function sweepLabs() {
+  if (!existsSync(LABS)) return;
+  for (const name of readdirSync(LABS)) {
+    const run = /-fltest(\d+)(-b)?$/.exec(name)?.[1];
+    if (run === undefined || existsSync(`/proc/${run}`)) continue;
+    console.log(`removing lab ${name} of a run that was killed`);
+    spawnSync(`${root}dist/bin/flannelctl`, ['lab', 'down', '--name', name], { stdio: 'inherit' });
+  }
+}
+
 async function main() {
   if (!ensureModules()) return 1;
   if (process.getuid() !== 0) {
@@ -137,6 +150,7 @@ async function main() {
 async function all() {
   if (!(await step('check', process.execPath, [`${root}scripts/check.mjs`])).ok) return 1;
   if (!(await ensureBuild())) return 1;
+  sweepLabs();
   mkdirSync(`${root}dist/test`, { recursive: true });
   const sum = { passed: 0, failed: 0, skipped: 0 };
   for (const name of SUITES) await suite(name, sum);

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import type { LabState } from '#lab/state/state.ts';
 import { BIN } from '../support/cni-machine.ts';
 import { eventually } from '../support/eventually.ts';
-import { must, run } from '../support/netns.ts';
+import { must, nameOfRun, run } from '../support/netns.ts';
 
 const FLANNELCTL = `${BIN}/flannelctl`;
-const NAME = `doctor-${process.pid}`;
+const NAME = nameOfRun('doctor');
 
 /** Runs a command in the lab: `n1`, `n2`, `underlay`. */
 type At = readonly [place: string, ...argv: string[]];

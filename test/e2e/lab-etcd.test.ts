@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { additions, lab, machine, processesOf, stateOf, type Machine } from './lab-program.ts';
+import { nameOfRun } from '../support/netns.ts';
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
-const NAME = `etcd-${process.pid}`;
+const NAME = nameOfRun('etcd');
 let before: Machine;
 
 beforeAll(() => {

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LabView } from '#page/model.ts';
 import { LAB, lab, ROOT, outcomeOf, processesOf, stateOf } from './lab-program.ts';
+import { eventually } from '../support/eventually.ts';
+import { nameOfRun } from '../support/netns.ts';
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
-const NAME = `kill-${process.pid}`;
+const NAME = nameOfRun('kill');
 
 afterEach(() => {
   lab('down', '--name', NAME);
@@ -21,8 +23,7 @@ function up(): void {
 test('a killed lab process takes everything along; down clears its folder, and up starts anew', async () => {
   up();
   process.kill(stateOf(NAME).pid, 'SIGKILL');
-  await Bun.sleep(500);
-  expect(processesOf(NAME)).toEqual([]);
+  await eventually(() => expect(processesOf(NAME)).toEqual([]));
   expect(lab('verify', '--name', NAME).err).toContain('has been killed');
   up();
   process.kill(stateOf(NAME).pid, 'SIGKILL');

@@ -12,10 +12,11 @@ import {
   stateOf,
   type Machine,
 } from './lab-program.ts';
+import { nameOfRun } from '../support/netns.ts';
 
-setDefaultTimeout(90_000);
+setDefaultTimeout(300_000);
 
-const NAME = `e2e-${process.pid}`;
+const NAME = nameOfRun('e2e');
 const OTHER = `${NAME}-b`;
 let before: Machine;
 

@@ -2,10 +2,11 @@ import { afterEach, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, readFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { LAB, lab, outcomeOf, processesOf, ROOT, stateOf, type Outcome } from './lab-program.ts';
+import { nameOfRun } from '../support/netns.ts';
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
-const NAME = `migrate-${process.pid}`;
+const NAME = nameOfRun('migrate');
 
 afterEach(() => {
   lab('down', '--name', NAME);

@@ -105,8 +105,13 @@ export function json(argv: readonly string[]): Record<string, unknown>[] {
   return stdout === '' ? [] : (JSON.parse(stdout) as Record<string, unknown>[]);
 }
 
-/** The run that a namespace belongs to: its process, so that the next run finds what a killed one left (scripts/test.mjs). */
+/** The run that a namespace or a lab belongs to: its process, so that the next run finds what a killed one left (scripts/test.mjs). */
 const RUN = process.env['FLANNEL_TEST_RUN'] ?? String(process.pid);
+
+/** A name for something on the machine that is there while a test runs, and that the next run sweeps (scripts/test.mjs). */
+export function nameOfRun(prefix: string): string {
+  return `${prefix}-fltest${RUN}`;
+}
 
 /** A named namespace (`ip netns`), removed on dispose. */
 export class NamedNetns implements Disposable {
@@ -118,7 +123,7 @@ export class NamedNetns implements Disposable {
 
   /** `prefix`: a few letters that tell whose it is. */
   static create(prefix: string): NamedNetns {
-    const name = `${prefix}-fltest${RUN}-${crypto.randomUUID().slice(0, 8)}`;
+    const name = `${nameOfRun(prefix)}-${crypto.randomUUID().slice(0, 8)}`;
     must(['ip', 'netns', 'add', name]);
     return new NamedNetns(name);
   }
