@@ -35,6 +35,22 @@ test('systemd takes the unit as it is', () => {
   expect(verify(unitWithPrograms)).toBe('0 ');
 });
 
+test('the unit leaves the agent little beyond what it needs', () => {
+  // In tenths, of 10 at most, for a service that has to be root with the network of the host.
+  const argv = ['systemd-analyze', 'security', '--offline=yes', '--no-pager', '--threshold=58'];
+  const done = Bun.spawnSync([...argv, `${units}flanneld.service`], { stdout: 'pipe', stderr: 'pipe' });
+  expect([done.exitCode, /exposure level .*: (\S+)/.exec(done.stdout.toString())?.[1]]).toEqual([
+    0,
+    expect.any(String),
+  ]);
+  const open = (text: string) => new RegExp(`^✗ ${text}`, 'm').test(done.stdout.toString());
+  // Kernel settings, modules, a just-in-time compiler: what it cannot do without.
+  for (const needed of ['ProtectKernelTunables=', 'ProtectKernelModules=', 'MemoryDenyWriteExecute='])
+    expect([needed, open(needed)]).toEqual([needed, true]);
+  for (const closed of ['ProtectHome=', 'ProtectKernelLogs=', 'NoNewPrivileges='])
+    expect([closed, open(closed)]).toEqual([closed, false]);
+});
+
 test('and says so when it does not', () => {
   const broken = (root: string) => {
     const path = unitWithPrograms(root);
