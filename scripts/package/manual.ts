@@ -6,7 +6,6 @@ import { HELP } from '#cli/main.ts';
 import { nodeHelp } from '#cli/node/main.ts';
 import { NODE_HELP } from '#cli/node/options.ts';
 import { PAGE_HELP } from '#cli/page/main.ts';
-import { PAGE_HELP } from '#cli/page/main.ts';
 import { WALK_HELP } from '#cli/walk/main.ts';
 import { helpText } from '#daemon/help.ts';
 import { HELP as LAB_HELP } from '#lab/command/help.ts';
@@ -16,7 +15,6 @@ import { escaped, formatted, tagged } from './roff.ts';
 /** In the order of `flannelctl help`; those without a page of help of their own are in that alone. */
 const COMMANDS: readonly (readonly [string, string])[] = [
   ...(['status', 'peers', 'pods', 'plan', 'diff'] as const).map((name) => [name, nodeHelp(name)] as const),
-  ['page', PAGE_HELP],
   ['page', PAGE_HELP],
   ['walk', `${WALK_HELP}${NODE_HELP}`],
   ['doctor', DOCTOR_HELP],
