@@ -58,7 +58,7 @@ export class Tab implements AsyncDisposable {
   static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Tab> {
     const context = await browser.newContext({ locale: 'en-GB', ...options });
     const page = await context.newPage();
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(20_000);
     const tab = new Tab(context, page, url);
     await page.goto(url);
     return tab;

@@ -38,7 +38,7 @@ export function describeInBrowser(file: string, name: string, body: (pages: Page
       },
     });
   };
-  describeInNetns(file, name, block, { processes: true, timeoutMs: 90_000 });
+  describeInNetns(file, name, block, { processes: true, timeoutMs: 120_000 });
 }
 
 /** The page has run nobody's script, asked nobody else, and complained of nothing. */

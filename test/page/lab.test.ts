@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { held } from '#lab/serve/child.ts';
 import type { LabState } from '#lab/state/state.ts';
-import { LAB, outcomeOf } from '../e2e/lab-program.ts';
+import { LAB, outcomeOf, ROOT } from '../e2e/lab-program.ts';
 import { eventually } from '../support/eventually.ts';
 import { insideNetns } from '../support/netns.ts';
 import type { Tab } from './browser.ts';
@@ -37,6 +37,19 @@ class LabPage {
     reader.releaseLock();
     this.url = /http:\S+/.exec(new TextDecoder().decode(value))?.[0] ?? '';
     expect(this.url).toStartWith('http://127.0.0.1:');
+  }
+
+  /** Another page beside it, the program itself: what it says first, and how to end it. */
+  async another(...args: readonly string[]): Promise<{ said: string; stop: () => Promise<number> }> {
+    const argv = [`${ROOT}dist/bin/flannelctl`, 'lab', 'page', '--name=p', ...args];
+    const page = Bun.spawn(held(argv), { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe', env: this.#env });
+    const { value } = await page.stdout.getReader().read();
+    const stop = () => {
+      page.kill('SIGINT');
+      return page.exited;
+    };
+    if (value !== undefined) return { said: new TextDecoder().decode(value), stop };
+    return { said: await new Response(page.stderr).text(), stop };
   }
 
   /** What the page process ends with when its lab goes. */
@@ -140,6 +153,30 @@ describeInBrowser(import.meta.path, 'the page of the lab', (pages) => {
     expectQuiet(tab);
   });
 
+  test('is walked by keyboard alone', async () => {
+    await using tab = await pages.open(lab().url, { reducedMotion: 'reduce' });
+    const { page } = tab;
+    await page.locator('.ends select').first().focus();
+    await page.keyboard.type('n1-a');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('ArrowDown');
+    await page.locator('.ends button:enabled').waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    const at = page.locator('.controls .count');
+    await at.waitFor();
+    // Nothing moves by itself here: step by step.
+    expect(await at.innerText()).toStartWith('1 of');
+    for (const key of ['.', '.', ',']) await page.keyboard.press(key);
+    await page.locator('.controls .count', { hasText: /^2 of/ }).waitFor();
+    expect(await page.locator('.hop[aria-current=step]').innerText()).toContain(
+      "the node's end of the pod's cable",
+    );
+    await page.keyboard.press('Escape');
+    await at.waitFor({ state: 'detached' });
+    expectQuiet(tab);
+  });
+
   test('shows an agent that hangs or is killed, the others as they are, and that it is back', async () => {
     await using tab = await pages.open(lab().url);
     const { page } = tab;
@@ -187,6 +224,19 @@ describeInBrowser(import.meta.path, 'the page of the lab', (pages) => {
     const answer = await lab().walk(body);
     expect(answer.status).toBe(status);
     expect(((await answer.json()) as { error: string }).error).toContain(words);
+  });
+
+  test('a second one beside it ends with Ctrl-C, and one at its port says so', async () => {
+    const other = await lab().another('--addr=[::1]:0');
+    expect(other.said).toMatch(/^the page of lab "p": http:\/\/\[::1\]:\d+\/\n$/);
+    expect(await other.stop()).toBe(0);
+    const { port } = new URL(lab().url);
+    const taken = await lab().another(`--addr=${port}`);
+    expect(taken.said).toContain(`cannot listen on http://127.0.0.1:${port}/`);
+    expect(await taken.stop()).toBe(1);
+    const open = await lab().another('--addr=0.0.0.0:0');
+    expect(open.said).toStartWith('the page of lab "p": http://0.0.0.0:');
+    expect(await open.stop()).toBe(0);
   });
 
   test('a walk is for the page alone: no other site, no other name', async () => {

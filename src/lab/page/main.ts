@@ -35,10 +35,12 @@ export async function page(name: string, address: PageAddress, screen: Screen): 
   // The socket stays where it was made. Without root only a namespace of the lab's own user can be left and entered again.
   using underlay = Netns.open(`/proc/${pid}/ns/net`);
   enterNetns(underlay);
+  // From here on Ctrl-C is no abrupt end: whoever reads the address may press it at once.
+  const ended = untilEnd(() => isLabProcess(pid, folder), screen);
   screen.line(`the page of lab "${name}": ${pageUrl(server.address)}`);
   if (!address.ip.isLoopback())
     screen.line(screen.paint('yellow', 'whoever reaches this address sees the lab and sends packets in it'));
-  return await untilEnd(() => isLabProcess(pid, folder), screen);
+  return await ended;
 }
 
 /** 0 after Ctrl-C, 1 when the lab went first. */

@@ -86,6 +86,8 @@ export function walkPanel(app: App): VNode | null {
   const { state, t, act } = app;
   const { lab, walk } = state;
   if (lab === undefined) return null;
+  // Whoever goes down the list by arrow keys must not be stopped by the place that he starts from.
+  const ends = lab.places.filter((place) => place !== walk.from);
   const ready = walk.from !== undefined && walk.to !== undefined && walk.from !== walk.to && !walk.running;
   return h(
     'aside',
@@ -106,7 +108,7 @@ export function walkPanel(app: App): VNode | null {
         },
       },
       choice(t.lab.from, podPlaces(lab), walk.from, (from) => act.setWalk({ from })),
-      choice(t.lab.to, lab.places, walk.to, (to) => act.setWalk({ to })),
+      choice(t.lab.to, ends, walk.to, (to) => act.setWalk({ to })),
       h(
         'button',
         { type: 'submit', class: 'primary', disabled: !ready },
