@@ -88,6 +88,10 @@ test('a packet is where its device is', () => {
   expect(at('underlay', 'underlay', 'br0')).toBe('place underlay');
   expect(at('world', 'world', 'eth0')).toBe('place world');
   expect(at('pod', 'nobody', 'eth0')).toBeUndefined();
+  const ports = ['n1', 'n2', 'world'].map((device) =>
+    hopPoint(scene, view, { place: { kind: 'underlay', name: 'underlay' }, device }),
+  );
+  expect(new Set(ports.map((point) => JSON.stringify(point))).size).toBe(3);
   const veth = hopPoint(scene, view, { place: { kind: 'node', name: 'n2' }, device: 'vetha' });
   expect(
     veth !== undefined && holds(scene.byId.get('node n2')?.box ?? { x: 0, y: 0, w: 0, h: 0 }, veth),

@@ -102,7 +102,8 @@ export function hopPoint(
   hop: Pick<HopView, 'place' | 'device'>,
 ): Point | undefined {
   const { kind, name } = hop.place;
-  if (kind === 'underlay' || kind === 'world') return spot(scene.byId.get(`place ${kind}`));
+  if (kind === 'world') return spot(scene.byId.get('place world'));
+  if (kind === 'underlay') return port(scene, hop.device);
   if (kind === 'pod') return spot(scene.items.find((item) => item.kind === 'pod' && item.place === name));
   const device = scene.byId.get(`device ${name} ${hop.device}`);
   if (device !== undefined) return spot(device);
@@ -112,6 +113,13 @@ export function hopPoint(
   const item = pod === undefined ? undefined : scene.byId.get(`pod ${name} ${podKey(pod)}`);
   if (item !== undefined) return { x: beside(item.box).x, y: item.box.y - 7 };
   return spot(scene.byId.get(`node ${name}`));
+}
+
+/** Where the cable of a node is plugged into the switch: its ports are called as the nodes are. */
+function port(scene: Scene, name: string): Point | undefined {
+  const hub = scene.byId.get('place underlay');
+  const other = scene.byId.get(`node ${name}`) ?? scene.byId.get(`place ${name}`);
+  return hub === undefined || other === undefined ? spot(hub) : edgeTowards(hub.box, centre(other.box));
 }
 
 /** In the middle of its height, to the right of its name. */

@@ -56,9 +56,9 @@ function draw({ ctx, palette, text }: Frame, line: Line, x: number, y: number, w
 
 /** Title and lines stacked and centred in the height of the box. */
 function boxTexts(frame: Frame, item: Item, { x, y, w, h }: Px): void {
-  if (w < 29 || h < 11) return;
+  if (w < 29 || h < 9.5) return;
   const wanted = 1 + Math.min(2, item.lines.length);
-  const size = Math.max(9, Math.min(15, 8 + 6 * frame.view.scale, h / wanted / 1.45, w / 6));
+  const size = Math.max(8.5, Math.min(15, 8 + 6 * frame.view.scale, h / wanted / 1.45, w / 6));
   const lead = size * 1.25;
   const left = x + Math.min(10, w * 0.06) + (item.kind === 'peer' ? 3 : 0);
   const width = w - (left - x) - Math.min(6, w * 0.04);

@@ -9,7 +9,7 @@ export const en = {
   settings: {
     language: 'Language',
     theme: 'Colours',
-    themes: { system: 'as the system', light: 'light', dark: 'dark' },
+    themes: { system: 'system', light: 'light', dark: 'dark' },
     help: 'Keyboard shortcuts',
   },
   starting: 'Asking the agent …',

@@ -27,6 +27,7 @@ test('times are told by their largest units', () => {
   expect(ko.duration(90_061_000)).toBe('1일 1시간');
   expect(en.duration(-5)).toBe('0s');
   expect(en.ms(2.4)).toBe('2.4 ms');
+  expect(en.ms(0.034)).toBe('0.034 ms');
   expect(en.ms(1250)).toBe('1.25 sec');
   expect(en.ago(3000)).toBe('3 sec. ago');
   expect(ko.ago(300_000)).toBe('5분 전');

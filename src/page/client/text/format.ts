@@ -81,7 +81,7 @@ export class Format {
   ms(value: number): string {
     const [unit, rest] =
       value >= 1000 ? (['second', value / 1000] as const) : (['millisecond', value] as const);
-    const maximumFractionDigits = rest < 10 ? 2 : rest < 100 ? 1 : 0;
+    const maximumFractionDigits = rest < 1 ? 3 : rest < 10 ? 2 : rest < 100 ? 1 : 0;
     return this.#number({ style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits }).format(rest);
   }
 

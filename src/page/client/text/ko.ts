@@ -10,7 +10,7 @@ export const ko: Messages = {
   settings: {
     language: '언어',
     theme: '색상',
-    themes: { system: '시스템 설정', light: '밝게', dark: '어둡게' },
+    themes: { system: '시스템', light: '밝게', dark: '어둡게' },
     help: '키보드 단축키',
   },
   starting: '에이전트에 묻는 중 …',
