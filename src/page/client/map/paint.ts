@@ -130,11 +130,15 @@ export function linkWidth({ weight }: Link): number {
   return 1 + Math.min(2.5, Math.log2(weight) * 0.3);
 }
 
-function paintLink({ ctx, view, palette, found }: Frame, link: Link): void {
+/** Up to this many lines can be told from each other; more are paler, so that they do not become a carpet. */
+const DISTINCT = 150;
+
+function paintLink({ ctx, view, palette, found, scene }: Frame, link: Link): void {
+  const strength = (found === undefined ? 0.55 : 0.2) * Math.min(1, Math.sqrt(DISTINCT / scene.links.length));
   traceLink(ctx, view, link);
   ctx.strokeStyle = palette.tones[link.tone];
   ctx.lineWidth = linkWidth(link);
-  ctx.globalAlpha = link.tone === 'plain' || link.tone === 'pod' ? 0.7 : found === undefined ? 0.55 : 0.2;
+  ctx.globalAlpha = link.tone === 'plain' || link.tone === 'pod' ? 0.7 : strength;
   ctx.setLineDash(link.tone === 'refused' ? [3, 4] : link.tone === 'direct' ? [9, 3] : []);
   ctx.stroke();
   ctx.setLineDash([]);

@@ -1,4 +1,4 @@
-import type { VNode } from 'preact';
+import { Component, createRef, type VNode } from 'preact';
 import type { LabView, Overview } from '../../model.ts';
 import { seek, step, toggle, type Player, type Step } from '../data/player.ts';
 import { formatRoute } from '../data/route.ts';
@@ -191,12 +191,24 @@ function watched(
       control(t.lab.next, '›', (current) => step(current, 1)),
       h('span', { class: 'count num' }, t.lab.position(f.count(at), f.count(player.steps.length))),
     ),
-    h(
-      'ol',
-      { class: 'hops' },
-      player.steps.map((one, i) => hopItem({ t, f, act }, { one, i, player })),
-    ),
+    h(Hops, { app: { t, f, act }, player }),
   );
+}
+
+/** The list of what the packet met; the step that it has reached is kept in sight. */
+class Hops extends Component<{ app: Pick<App, 't' | 'f' | 'act'>; player: Player }> {
+  readonly #list = createRef<HTMLOListElement>();
+
+  override componentDidUpdate({ player }: { player: Player }): void {
+    if (player.index === this.props.player.index) return;
+    this.#list.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' });
+  }
+
+  override render(): VNode {
+    const { app, player } = this.props;
+    const items = player.steps.map((one, i) => hopItem(app, { one, i, player }));
+    return h('ol', { class: 'hops', ref: this.#list }, items);
+  }
 }
 
 function hopItem(
