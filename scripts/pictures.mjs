@@ -1,6 +1,7 @@
-// `npm run pictures`: docs/pictures/lab-page.png anew, as the test of the lab's page sees it. Needs root, like that test.
+// `npm run pictures`: the screenshots of the documents anew. That of docs/lab.md is what the test of the lab's page sees; it needs
+// root, like that test. Those of docs/page.md are made from made up documents.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, statSync } from 'node:fs';
+import { copyFileSync } from 'node:fs';
 import { bunPath, root } from './bun.mjs';
 import { ensureBuild, ensureModules, ensurePackages, TEST_PACKAGES } from './ensure.mjs';
 
@@ -15,8 +16,7 @@ async function main() {
   const { status } = spawnSync(bunPath(), args, { stdio: 'inherit', cwd: root });
   if (status !== 0) return 1;
   copyFileSync(SEEN, SHOWN);
-  console.log(`${SHOWN}: ${Math.round(statSync(SHOWN).size / 1000)} KB`);
-  return 0;
+  return spawnSync(bunPath(), ['scripts/page/pictures.ts'], { stdio: 'inherit', cwd: root }).status ?? 1;
 }
 
 process.exitCode = await main();
