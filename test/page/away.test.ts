@@ -13,6 +13,10 @@ describeInBrowser(import.meta.path, 'an agent that goes away', (pages) => {
     await page.waitForSelector('.stale');
     expect(await banner.innerText()).toMatch(/No answer since \d\d:\d\d:\d\d\..*cannot be reached/s);
     expect(await page.getByText('node-0001.example.org').count()).toBe(1);
+    // No green light of then.
+    expect(await page.evaluate("getComputedStyle(document.querySelector('.who')).filter")).toBe(
+      'grayscale(1)',
+    );
     await tab.picture('away');
     node.start();
     await page.waitForSelector('.page:not(.stale)', { timeout: 20_000 });
