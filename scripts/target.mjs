@@ -35,19 +35,24 @@ function fetchBun(cpu) {
   const name = `@oven/bun-linux-${cpu}`;
   const lock = JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8'));
   const { version, integrity } = lock.packages[`node_modules/${name}`];
+  return fetchExecutable({ name, version, integrity, file: 'bin/bun' });
+}
+
+/** The executable `file` of an npm package, fetched once into dist/cache. Throws when it is not what `integrity` says. */
+export function fetchExecutable({ name, version, integrity, file }) {
   const cache = `${root}dist/cache`;
-  const kept = `${cache}/bun-linux-${cpu}-${version}`;
+  const kept = `${cache}/${name.replace(/^@.*\//, '')}-${version}`;
   if (existsSync(kept)) return kept;
   mkdirSync(cache, { recursive: true });
-  const staging = mkdtempSync(`${cache}/.bun-`);
+  const staging = mkdtempSync(`${cache}/.fetch-`);
   try {
     const spec = `${name}@${version}`;
     const archive = must('npm', ['pack', spec, '--silent', `--pack-destination=${staging}`], staging).trim();
     const path = `${staging}/${archive}`;
     const digest = `sha512-${createHash('sha512').update(readFileSync(path)).digest('base64')}`;
-    if (digest !== integrity) throw new Error(`${spec} is not what package-lock.json names: ${digest}`);
-    must('tar', ['-xzf', path, '-C', staging, 'package/bin/bun'], staging);
-    renameSync(`${staging}/package/bin/bun`, kept);
+    if (digest !== integrity) throw new Error(`${spec} is not what is pinned here, but ${digest}`);
+    must('tar', ['-xzf', path, '-C', staging, `package/${file}`], staging);
+    renameSync(`${staging}/package/${file}`, kept);
     return kept;
   } finally {
     rmSync(staging, { recursive: true, force: true });

@@ -1,5 +1,6 @@
-import { dlopen, FFIType, read, type Pointer } from 'bun:ffi';
 import { ErrnoError, FlannelError } from '#base/errors.ts';
+import { openLibrary, readInt } from './engine.ts';
+import type { Functions } from './signature.ts';
 
 /**
  * The C library calls that JavaScript has no words for. Strings go over as `cstring`, memory as `buffer`: the engine
@@ -16,16 +17,16 @@ const SYMBOLS = {
   link: { args: ['cstring', 'cstring'], returns: 'i32' },
   mkdir: { args: ['cstring', 'u32'], returns: 'i32' },
   open: { args: ['cstring', 'i32', 'u32'], returns: 'i32' },
-  read: { args: ['i32', 'buffer', 'u64'], returns: FFIType.i64_fast },
-  recv: { args: ['i32', 'buffer', 'u64', 'i32'], returns: FFIType.i64_fast },
+  read: { args: ['i32', 'buffer', 'u64'], returns: 'i64_fast' },
+  recv: { args: ['i32', 'buffer', 'u64', 'i32'], returns: 'i64_fast' },
   rename: { args: ['cstring', 'cstring'], returns: 'i32' },
-  send: { args: ['i32', 'buffer', 'u64', 'i32'], returns: FFIType.i64_fast },
+  send: { args: ['i32', 'buffer', 'u64', 'i32'], returns: 'i64_fast' },
   setns: { args: ['i32', 'i32'], returns: 'i32' },
   setsockopt: { args: ['i32', 'i32', 'i32', 'buffer', 'u32'], returns: 'i32' },
   socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
-  syscall: { args: ['i64', 'i64', 'buffer', 'i64', 'i64', 'buffer'], returns: FFIType.i64_fast },
+  syscall: { args: ['i64', 'i64', 'buffer', 'i64', 'i64', 'buffer'], returns: 'i64_fast' },
   unlink: { args: ['cstring'], returns: 'i32' },
-  write: { args: ['i32', 'buffer', 'u64'], returns: FFIType.i64_fast },
+  write: { args: ['i32', 'buffer', 'u64'], returns: 'i64_fast' },
 } as const;
 
 /** What the CNI plugins have no use for: every symbol that is looked up costs their start 8 µs. */
@@ -34,16 +35,16 @@ const RARE_SYMBOLS = {
   getsockname: { args: ['i32', 'buffer', 'buffer'], returns: 'i32' },
   ioctl: { args: ['i32', 'u64', 'buffer'], returns: 'i32' },
   mount: { args: ['cstring', 'cstring', 'cstring', 'u64', 'cstring'], returns: 'i32' },
-  recvfrom: { args: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'], returns: FFIType.i64_fast },
-  sendto: { args: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'u32'], returns: FFIType.i64_fast },
+  recvfrom: { args: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'buffer'], returns: 'i64_fast' },
+  sendto: { args: ['i32', 'buffer', 'u64', 'i32', 'buffer', 'u32'], returns: 'i64_fast' },
   umount2: { args: ['cstring', 'i32'], returns: 'i32' },
   unshare: { args: ['i32'], returns: 'i32' },
 } as const;
 
-type Libc = ReturnType<typeof dlopen<typeof SYMBOLS>>['symbols'];
-type RareLibc = ReturnType<typeof dlopen<typeof RARE_SYMBOLS>>['symbols'];
+type Libc = Functions<typeof SYMBOLS>;
+type RareLibc = Functions<typeof RARE_SYMBOLS>;
 
-let loaded: { readonly name: string; readonly symbols: Libc; readonly errno: Pointer } | undefined;
+let loaded: { readonly name: string; readonly symbols: Libc; readonly errno: number } | undefined;
 let rare: RareLibc | undefined;
 
 /** glibc first, then musl by machine name; loaded at the first call, never at import. */
@@ -53,10 +54,10 @@ function load(): NonNullable<typeof loaded> {
   let problem: unknown;
   for (const name of ['libc.so.6', `libc.musl-${machine}.so.1`]) {
     try {
-      const { symbols } = dlopen(name, SYMBOLS);
+      const symbols = openLibrary(name, SYMBOLS);
       const errno = symbols.__errno_location();
       if (errno === null) throw new FlannelError('bug', '__errno_location returned NULL');
-      loaded = { name, symbols, errno: Number(errno) as Pointer };
+      loaded = { name, symbols, errno: Number(errno) };
       return loaded;
     } catch (error) {
       problem = error;
@@ -72,7 +73,7 @@ export function libc(): Libc {
 
 /** The functions that few callers need, looked up at the first call. */
 export function rareLibc(): RareLibc {
-  rare ??= dlopen(load().name, RARE_SYMBOLS).symbols;
+  rare ??= openLibrary(load().name, RARE_SYMBOLS);
   return rare;
 }
 
@@ -81,7 +82,7 @@ export function rareLibc(): RareLibc {
  * else of ours runs in between, and the engine does not touch errno there (measured: 6 million calls).
  */
 export function errno(): number {
-  return read.i32(load().errno, 0);
+  return readInt(load().errno);
 }
 
 /** `result` when it is not -1; else throws the errno of the call just made. */
