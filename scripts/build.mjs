@@ -100,7 +100,9 @@ async function main() {
     return 64;
   }
   if (ARCHITECTURES[arch] === undefined) {
-    console.error(`build: there is no Bun for ${arch}; --arch is one of ${Object.keys(ARCHITECTURES).join(', ')}`);
+    console.error(
+      `build: there is no Bun for ${arch}; --arch is one of ${Object.keys(ARCHITECTURES).join(', ')}`,
+    );
     console.error('  Others: npm run build -- --runtime node --arch <architecture> (docs/architectures.md)');
     return 64;
   }

@@ -25,7 +25,8 @@ export function nodeFolder(arch) {
 /** Builds for Node unless what is there is newer than the sources; true when it is there. */
 export function ensureNodeBuild(arch, form = 'executable') {
   const folder = nodeFolder(arch);
-  if (isBuilt(folder, SOURCES) && (readFileSync(`${folder}/flannel`)[0] === 0x23) === (form === 'script')) return true;
+  if (isBuilt(folder, SOURCES) && (readFileSync(`${folder}/flannel`)[0] === 0x23) === (form === 'script'))
+    return true;
   return buildForNode({ arch, form }) === 0;
 }
 
@@ -55,7 +56,9 @@ export function buildForNode({ arch, node, form = 'executable', log = console.lo
 
 function check(arch, form, node) {
   if (MACHINES[arch] === undefined)
-    throw new Usage(`there is no way to build for ${arch}; --arch is one of ${Object.keys(MACHINES).join(', ')}`);
+    throw new Usage(
+      `there is no way to build for ${arch}; --arch is one of ${Object.keys(MACHINES).join(', ')}`,
+    );
   if (form !== 'executable' && form !== 'script') throw new Usage('--form is executable or script');
   if (form === 'script' && node !== undefined)
     throw new Usage('a script is run by the Node of the machine: --node goes with --form executable');
@@ -78,7 +81,9 @@ function checkExecutable(arch, path) {
   if (bytes.readUInt32BE(0) !== 0x7f454c46 || machine !== MACHINES[arch])
     throw new Usage(`${path} is no executable for ${arch}`);
   if (!bytes.includes('NODE_SEA_FUSE_'))
-    throw new Usage(`${path} is not a Node of one file (Debian's keeps itself in libnode.so): single executables need one`);
+    throw new Usage(
+      `${path} is not a Node of one file (Debian's keeps itself in libnode.so): single executables need one`,
+    );
 }
 
 function fetchNode(arch) {

@@ -31,7 +31,9 @@ const PROGRAM_FILE = process.getBuiltinModule('node:sea').isSea() ? process.exec
     {
       name: 'node',
       setup(build) {
-        build.onResolve({ filter: /^\.\/engine\.ts$/ }, () => ({ path: join(root, 'src/ffi/engine-node.ts') }));
+        build.onResolve({ filter: /^\.\/engine\.ts$/ }, () => ({
+          path: join(root, 'src/ffi/engine-node.ts'),
+        }));
         build.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'lazily' }));
         build.onLoad({ filter: /./, namespace: 'lazily' }, async ({ path }) => ({
           contents: await lazily(path),
@@ -42,7 +44,8 @@ const PROGRAM_FILE = process.getBuiltinModule('node:sea').isSea() ? process.exec
   ],
 });
 const [bundle, ...others] = result.outputs;
-if (bundle === undefined || others.length > 0) throw new Error(`one file expected, not ${result.outputs.length}`);
+if (bundle === undefined || others.length > 0)
+  throw new Error(`one file expected, not ${result.outputs.length}`);
 const text = await bundle.text();
 if (/from "bun|bun:ffi/.test(text)) throw new Error('the bundle imports a module of Bun');
 await rename(bundle.path, out);

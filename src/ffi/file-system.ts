@@ -1,5 +1,7 @@
+import { readU16, readU64 } from '#base/bytes.ts';
 import { ERRNO, ErrnoError, FlannelError, hasErrno, isNotFound } from '#base/errors.ts';
 import { cString, errno, libc } from './libc.ts';
+import { machine } from './machine.ts';
 
 /** `fcntl.h`, the values that are the same on every architecture we build for. */
 export const O = {
@@ -15,11 +17,6 @@ export const ACCESS = { EXISTS: 0, EXECUTE: 1, WRITE: 2 } as const;
 
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
-/** `asm/unistd.h`; called by number, since old C libraries have no functions for them. */
-const SYS = {
-  x64: { getdents64: 217, statx: 332 },
-  arm64: { getdents64: 61, statx: 291 },
-} as const;
 const STATX_BASIC_STATS = 0x7ff;
 /** Bytes of `struct statx`, and what is read of it (`linux/stat.h`). */
 const STATX = { SIZE: 256, MODE: 28, INO: 32, DEV: 136 } as const;
@@ -192,19 +189,15 @@ export function isAccessible(path: string, mode: number): boolean {
   return libc().access(cString(path), mode) === 0;
 }
 
-function systemCall(name: keyof (typeof SYS)['x64']): number {
-  const table = process.arch === 'arm64' ? SYS.arm64 : SYS.x64;
-  return table[name];
-}
-
 /** The names in a folder, without `.` and `..`. Throws FileError. */
 export function readDirectory(path: string): string[] {
   const fd = openFile(path, O.RDONLY);
   try {
     const names: string[] = [];
+    const number = machine().SYS_getdents64;
     const buffer = new Uint8Array(32 * 1024);
     for (;;) {
-      const length = Number(libc().syscall(systemCall('getdents64'), fd, buffer, buffer.length, 0, buffer));
+      const length = Number(libc().syscall(number, fd, buffer, buffer.length, 0, buffer));
       if (length === -1) throw failed(`read folder ${path}`);
       if (length === 0) return names;
       addNames(names, buffer, length);
@@ -217,7 +210,7 @@ export function readDirectory(path: string): string[] {
 /** `struct linux_dirent64`: inode 8, offset 8, length 2, type 1, then the name with its NUL. */
 function addNames(names: string[], buffer: Uint8Array, length: number): void {
   for (let at = 0; at < length;) {
-    const size = (buffer[at + 16] ?? 0) | ((buffer[at + 17] ?? 0) << 8);
+    const size = readU16(buffer, at + 16);
     if (size < 19) return;
     const end = buffer.indexOf(0, at + 19);
     const name = decoder.decode(buffer.subarray(at + 19, end));
@@ -241,17 +234,15 @@ export function identify(
   const flags = followLink ? 0 : AT_SYMLINK_NOFOLLOW;
   const name = encoder.encode(`${cString(path)}\0`);
   const stat = new Uint8Array(STATX.SIZE);
-  const number = systemCall('statx');
+  const number = machine().SYS_statx;
   if (Number(libc().syscall(number, AT_FDCWD, name, flags, STATX_BASIC_STATS, stat)) === -1) {
     const error = failed(`stat ${path}`);
     if (isNotFound(error) || hasErrno(error, 'ENOTDIR')) return undefined;
     throw error;
   }
-  const view = new DataView(stat.buffer);
-  const dev = view.getBigUint64(STATX.DEV, true);
   return {
-    id: `${dev}:${view.getBigUint64(STATX.INO, true)}`,
-    isFile: (view.getUint16(STATX.MODE, true) & S_IFMT) === S_IFREG,
+    id: `${readU64(stat, STATX.DEV)}:${readU64(stat, STATX.INO)}`,
+    isFile: (readU16(stat, STATX.MODE) & S_IFMT) === S_IFREG,
   };
 }
 

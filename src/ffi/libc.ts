@@ -1,5 +1,6 @@
 import { ErrnoError, FlannelError } from '#base/errors.ts';
 import { openLibrary, readInt } from './engine.ts';
+import { machine } from './machine.ts';
 import type { Functions } from './signature.ts';
 
 /**
@@ -50,9 +51,8 @@ let rare: RareLibc | undefined;
 /** glibc first, then musl by machine name; loaded at the first call, never at import. */
 function load(): NonNullable<typeof loaded> {
   if (loaded !== undefined) return loaded;
-  const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as 'x64' | 'arm64'] ?? process.arch;
   let problem: unknown;
-  for (const name of ['libc.so.6', `libc.musl-${machine}.so.1`]) {
+  for (const name of ['libc.so.6', `libc.musl-${machine().musl}.so.1`]) {
     try {
       const symbols = openLibrary(name, SYMBOLS);
       const errno = symbols.__errno_location();

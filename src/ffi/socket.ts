@@ -1,21 +1,19 @@
 import { ERRNO, ErrnoError } from '#base/errors.ts';
 import { checked, errno, libc, rareLibc } from './libc.ts';
+import { machine } from './machine.ts';
 
 /** Values of `bits/socket.h`, `asm-generic/socket.h`, `linux/fcntl.h`. */
 const SOCK_CLOEXEC = 0o2000000;
+export const SO = { SNDBUF: 7, RCVBUF: 8, SNDBUFFORCE: 32, RCVBUFFORCE: 33 } as const;
+export const SIGNAL_ON_INPUT = {
+  F_SETFL: 4,
+  F_SETOWN: 8,
+  F_SETSIG: 10,
+  O_NONBLOCK: 0o4000,
+  O_ASYNC: 0o20000,
+  SIGURG: 23,
+} as const;
 const SOL_SOCKET = 1;
-const SO_SNDBUF = 7;
-const SO_RCVBUF = 8;
-const SO_RCVTIMEO = 20;
-const SO_SNDTIMEO = 21;
-const SO_SNDBUFFORCE = 32;
-const SO_RCVBUFFORCE = 33;
-const F_SETFL = 4;
-const F_SETOWN = 8;
-const F_SETSIG = 10;
-const O_NONBLOCK = 0o4000;
-const O_ASYNC = 0o20000;
-const SIGURG = 23;
 
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16, PACKET: 17 } as const;
 export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3 } as const;
@@ -65,18 +63,19 @@ export class Socket implements Disposable {
     timeval[0] = BigInt(Math.floor(ms / 1000));
     timeval[1] = BigInt(Math.floor((ms % 1000) * 1000));
     const bytes = new Uint8Array(timeval.buffer);
+    const { SO_RCVTIMEO, SO_SNDTIMEO } = machine();
     this.setOption(SOL_SOCKET, SO_RCVTIMEO, bytes);
     this.setOption(SOL_SOCKET, SO_SNDTIMEO, bytes);
   }
 
   /** Receive buffer in bytes; beyond `net.core.rmem_max` where CAP_NET_ADMIN allows it. */
   setReceiveBuffer(bytes: number): void {
-    this.#setBuffer(bytes, SO_RCVBUFFORCE, SO_RCVBUF);
+    this.#setBuffer(bytes, SO.RCVBUFFORCE, SO.RCVBUF);
   }
 
   /** Send buffer in bytes, the largest datagram; beyond `net.core.wmem_max` where CAP_NET_ADMIN allows it. */
   setSendBuffer(bytes: number): void {
-    this.#setBuffer(bytes, SO_SNDBUFFORCE, SO_SNDBUF);
+    this.#setBuffer(bytes, SO.SNDBUFFORCE, SO.SNDBUF);
   }
 
   #setBuffer(bytes: number, force: number, ask: number): void {
@@ -89,6 +88,7 @@ export class Socket implements Disposable {
 
   /** Non-blocking, and SIGURG to this process whenever something arrives (`fcntl` F_SETOWN, F_SETSIG, O_ASYNC). */
   signalOnInput(): void {
+    const { F_SETFL, F_SETOWN, F_SETSIG, O_ASYNC, O_NONBLOCK, SIGURG } = SIGNAL_ON_INPUT;
     checked('fcntl F_SETOWN', rareLibc().fcntl(this.#fd, F_SETOWN, process.pid));
     checked('fcntl F_SETSIG', rareLibc().fcntl(this.#fd, F_SETSIG, SIGURG));
     checked('fcntl F_SETFL', rareLibc().fcntl(this.#fd, F_SETFL, O_NONBLOCK | O_ASYNC));

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { ByteWriter } from '#base/bytes.ts';
 import { Ip } from '#net/ip.ts';
 
 /** A program's UDP socket. */
@@ -43,11 +44,11 @@ export function parseUdpTable(text: string): Row[] {
   return rows;
 }
 
-/** Words of four bytes, each in host order: little-endian on every architecture we build for. */
+/** Words of four bytes, each in host order. */
 function addressOf(hex: string): Ip {
-  const bytes = Uint8Array.fromHex(hex);
-  for (let at = 0; at < bytes.length; at += 4) bytes.subarray(at, at + 4).reverse();
-  return Ip.fromBytes(bytes);
+  const bytes = new ByteWriter(16);
+  for (let at = 0; at < hex.length; at += 8) bytes.u32(Number.parseInt(hex.slice(at, at + 8), 16));
+  return Ip.fromBytes(bytes.copy());
 }
 
 function ownerOf(inode: string): string | undefined {
