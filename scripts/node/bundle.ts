@@ -16,7 +16,7 @@ async function lazily(name: string): Promise<string> {
 }
 
 const result = await Bun.build({
-  entrypoints: [join(root, 'src/node/main.ts')],
+  entrypoints: [join(root, 'src/main-node.ts')],
   target: 'node',
   format: 'esm',
   // Not to letters: what a user sends in with an error message must be readable.

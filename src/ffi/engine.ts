@@ -1,4 +1,4 @@
-import { dlopen, read, type FFIFunction, type Pointer } from 'bun:ffi';
+import { dlopen, read, type FFIFunction } from 'bun:ffi';
 import type { Functions, Signature } from './signature.ts';
 
 /** Loads a shared library; throws when there is none of that name or it lacks a function. `engine-node.ts` is the same for Node. */
@@ -13,5 +13,5 @@ export function openLibrary<S extends Readonly<Record<string, Signature>>>(
 
 /** Reads an `int` of the C side. `address`: what a function returned as `ptr`, as a number. */
 export function readInt(address: number): number {
-  return read.i32(address as Pointer, 0);
+  return read.i32(address, 0);
 }

@@ -62,7 +62,7 @@ const BUN = {
     stream: () => builtin.fs.createReadStream(path),
   }),
   gzipSync: (data: Uint8Array) => builtin.zlib.gzipSync(data),
-  stringWidth: (text: string) => [...text].length,
+  stringWidth: (text: string) => Array.from(text).length,
 } satisfies Readonly<Partial<Record<keyof typeof Bun, unknown>>>;
 
 Object.assign(globalThis, { Bun: BUN });

@@ -44,7 +44,12 @@ const ffi = {
 const builtin = process.getBuiltinModule.bind(process);
 process.getBuiltinModule = (name) => (name === 'node:ffi' ? ffi : builtin(name));
 
-Uint8Array.prototype.toHex ??= function toHex() {
-  return Buffer.from(this.buffer, this.byteOffset, this.length).toString('hex');
-};
-Uint8Array.fromHex ??= (text) => new Uint8Array(Buffer.from(text, 'hex'));
+if (Uint8Array.fromHex === undefined) {
+  const value = function toHex() {
+    return Buffer.from(this.buffer, this.byteOffset, this.length).toString('hex');
+  };
+  // It stands in for what a later version of the language has there.
+  // oxlint-disable-next-line eslint/no-extend-native
+  Object.defineProperty(Uint8Array.prototype, 'toHex', { value });
+  Uint8Array.fromHex = (text) => new Uint8Array(Buffer.from(text, 'hex'));
+}
