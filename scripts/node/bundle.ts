@@ -1,6 +1,7 @@
 // `bun scripts/node/bundle.ts <file>`: the program as one ES module for Node, in which nothing of Bun's is left.
 import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { bundlePage } from '#page/server/bundle.ts';
 
 const root = join(import.meta.dir, '../..');
 const [out = ''] = process.argv.slice(2);
@@ -14,6 +15,9 @@ async function lazily(name: string): Promise<string> {
     'export default module;',
   ].join('\n');
 }
+
+// Here, since what is defined below for Node would be so in the macro, too, which Bun runs.
+const page = JSON.stringify(bundlePage());
 
 const result = await Bun.build({
   entrypoints: [join(root, 'src/main-node.ts')],
@@ -33,6 +37,10 @@ const PROGRAM_FILE = process.getBuiltinModule('node:sea').isSea() ? process.exec
       setup(build) {
         build.onResolve({ filter: /^\.\/engine\.ts$/ }, () => ({
           path: join(root, 'src/ffi/engine-node.ts'),
+        }));
+        build.onLoad({ filter: /page\/server\/assets\.ts$/ }, () => ({
+          contents: `export const pageFiles = ${page};`,
+          loader: 'js',
         }));
         build.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'lazily' }));
         build.onLoad({ filter: /./, namespace: 'lazily' }, async ({ path }) => ({

@@ -23,6 +23,13 @@ class CryptoHasher {
   }
 }
 
+/** Of `Bun.hash`: marks of what was shown, compared with others of this process alone, so any even function will do. */
+const hash = {
+  crc32: (text: string) => builtin.zlib.crc32(text),
+  wyhash: (text: string, seed: bigint) =>
+    BigInt(`0x${builtin.crypto.createHash('sha256').update(`${seed} ${text}`).digest('hex').slice(0, 16)}`),
+};
+
 /** JSON is YAML, and all of it that can be had without a library. */
 const YAML = {
   parse(text: string): unknown {
@@ -50,6 +57,7 @@ const BUN = {
   sleep: (ms: number) => new Promise((resolve) => setTimeout(resolve, ms)),
   sleepSync,
   deepEquals,
+  hash,
   which,
   spawn,
   spawnSync,
@@ -65,4 +73,17 @@ const BUN = {
   stringWidth: (text: string) => Array.from(text).length,
 } satisfies Readonly<Partial<Record<keyof typeof Bun, unknown>>>;
 
-Object.assign(globalThis, { Bun: BUN });
+const { fetch } = globalThis;
+
+/** Bun's `fetch` goes to the socket of a path, too: that is how the agent is asked. */
+function fetchAlsoUnix(
+  input: string,
+  options: RequestInit & { readonly unix?: string } = {},
+): Promise<Response> {
+  const { unix, method = 'GET', signal = null } = options;
+  return unix === undefined
+    ? fetch(input, options)
+    : new FetchSession({ unix }).fetch(input, { method, signal });
+}
+
+Object.assign(globalThis, { Bun: BUN, fetch: fetchAlsoUnix });

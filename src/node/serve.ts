@@ -11,7 +11,7 @@ interface ServeOptions {
 }
 
 /**
- * `Bun.serve` for requests without a body. An address that cannot be bound ends the process with the reason, since Node
+ * `Bun.serve`. An address that cannot be bound ends the process with the reason, since Node
  * learns of it after the call.
  */
 export function serve({ fetch, hostname, port = 0, unix }: ServeOptions) {
@@ -40,8 +40,7 @@ export function serve({ fetch, hostname, port = 0, unix }: ServeOptions) {
 
 async function answer(incoming: IncomingMessage, outgoing: ServerResponse, fetch: ServeOptions['fetch']) {
   try {
-    const url = new URL(incoming.url ?? '/', 'http://localhost');
-    const response = await fetch(new Request(url.href, { method: incoming.method ?? 'GET' }));
+    const response = await fetch(asRequest(incoming));
     outgoing.writeHead(response.status, Object.fromEntries(response.headers));
     if (incoming.method === 'HEAD') outgoing.end();
     else {
@@ -52,4 +51,16 @@ async function answer(incoming: IncomingMessage, outgoing: ServerResponse, fetch
     console.error(error);
     outgoing.destroy();
   }
+}
+
+function asRequest(incoming: IncomingMessage): Request {
+  const { method = 'GET', url = '/', headers } = incoming;
+  const body = method === 'GET' || method === 'HEAD' ? null : builtin.stream.Readable.toWeb(incoming);
+  const { href } = new URL(url, `http://${headers.host ?? 'localhost'}`);
+  const given = Object.entries(headers).map(([name, value]) => [name, String(value)]);
+  return new Request(href, {
+    method,
+    headers: Object.fromEntries(given) as Record<string, string>,
+    ...(body !== null && { body: body as ReadableStream<Uint8Array>, duplex: 'half' }),
+  });
 }
