@@ -21,6 +21,7 @@ const SUITES = [
   'compat',
   'monitoring',
   'package',
+  'node',
   'agent',
   'page',
   'soak',

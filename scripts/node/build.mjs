@@ -41,7 +41,7 @@ export function buildForNode({ arch, node, form = 'executable', log = console.lo
     const code = bun([`${root}scripts/node/bundle.ts`, module]);
     if (code !== 0) return code;
     if (form === 'script') writeFileSync(`${staging}/flannel`, SHEBANG + readFileSync(module, 'utf8'));
-    else makeExecutable({ arch, base: node ?? fetchNode(arch), module, staging });
+    else makeExecutable({ arch, base: node ?? nodeExecutable(arch), module, staging });
     chmodSync(`${staging}/flannel`, 0o755);
     install({ staging, out: nodeFolder(arch), log, start });
     return 0;
@@ -86,14 +86,15 @@ function checkExecutable(arch, path) {
     );
 }
 
-function fetchNode(arch) {
+/** The executable of Node for an architecture that npm has one for; fetched once. */
+export function nodeExecutable(arch) {
   const { package: name, ...pinned } = EXECUTABLES[arch];
   return fetchExecutable({ name, ...pinned, file: 'bin/node' });
 }
 
 /** Puts the module into a copy of `base`; the Node of this machine does that, for any architecture. */
 function makeExecutable({ arch, base, module, staging }) {
-  const builder = fetchNode(HOST_ARCH);
+  const builder = nodeExecutable(HOST_ARCH);
   const config = `${staging}/sea.json`;
   writeFileSync(
     config,

@@ -1,10 +1,11 @@
-// `bun scripts/node/bundle.ts <file>`: the program as one ES module for Node, in which nothing of Bun's is left.
+// `bun scripts/node/bundle.ts <file> [<source>]`: the program, or another source file, as one ES module for Node, in which no
+// module of Bun's is left.
 import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bundlePage } from '#page/server/bundle.ts';
 
 const root = join(import.meta.dir, '../..');
-const [out = ''] = process.argv.slice(2);
+const [out = '', source = join(root, 'src/main-node.ts')] = process.argv.slice(2);
 
 /** An import at the head of a bundle loads its module at every start, `node:http` for 40 ms; this loads it where it is used. */
 async function lazily(name: string): Promise<string> {
@@ -20,7 +21,7 @@ async function lazily(name: string): Promise<string> {
 const page = JSON.stringify(bundlePage());
 
 const result = await Bun.build({
-  entrypoints: [join(root, 'src/main-node.ts')],
+  entrypoints: [source],
   target: 'node',
   format: 'esm',
   // Not to letters: what a user sends in with an error message must be readable.
