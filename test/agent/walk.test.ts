@@ -28,6 +28,7 @@ async function scene(config: string): Promise<Scene> {
     must(['ip', 'link', 'delete', 'cni0']);
     // These belong to no device that goes with the world.
     for (const type of ['blackhole', 'prohibit']) run(['ip', 'route', 'flush', 'type', type]);
+    run(['ip', 'rule', 'del', 'pref', '100']);
   });
   const agent = stack.use(await at.startReady([], { env: { TEST_SAVE_MS: '100' } }));
   await eventually(() => expect(existsSync(`${at.folder}/run/last-known`)).toBe(true));
@@ -167,6 +168,43 @@ describeInNetns(import.meta.path, 'flannelctl walk', () => {
       says: 'no FDB entry of flannel.1 for 02:00:00:00:09:09: nobody knows where that MAC is',
     },
     {
+      plant: () => {
+        const [mac, device] = ['02:00:00:00:09:09', ['dev', 'flannel.1']] as const;
+        must(['ip', 'neigh', 'replace', '10.244.2.0', 'lladdr', mac, 'nud', 'permanent', ...device]);
+        must(['bridge', 'fdb', 'add', mac, 'dst', '192.168.50.12', 'self', ...device]);
+      },
+      says: "neighbour 10.244.2.0 is 02:00:00:00:09:09; n2's VTEP, which has 10.244.2.7, is ba:35:f7:c1:34:9a",
+    },
+    {
+      plant: () => {
+        const fdb = ['ba:35:f7:c1:34:9a', 'dst', '192.168.50.77', 'self', 'dev', 'flannel.1'];
+        must(['bridge', 'fdb', 'replace', ...fdb]);
+      },
+      says: "FDB: ba:35:f7:c1:34:9a is behind 192.168.50.77, which is no node's; n2, which has 10.244.2.7, is at 192.168.50.12",
+    },
+    {
+      plant: () => {
+        const way = ['via', '10.244.9.0', 'dev', 'flannel.1', 'onlink'];
+        must(['ip', 'route', 'replace', '10.244.2.0/24', ...way]);
+      },
+      says: '10.244.2.7 is a pod of n2, and this is not the planned way, 10.244.2.0/24 via 10.244.2.0 dev flannel.1',
+    },
+    { plant: () => must(['ip', 'link', 'set', 'flannel.1', 'down']), says: 'flannel.1 is down' },
+    {
+      plant: () => must(['ip', 'rule', 'add', 'from', '10.244.1.2', 'blackhole', 'pref', '100']),
+      says: 'this node refuses this source and destination (EINVAL): a policy rule forbids them, or they are none that are forwarded',
+    },
+    {
+      plant: () => {},
+      says: '10.244.1.255 is a broadcast address: it is for everybody on the link and nobody beyond, and no one receiver can be followed',
+      ends: ['222', '10.244.1.255'],
+    },
+    {
+      plant: () => {},
+      says: 'nobody has 10.244.1.98: it is not reserved, and nobody has been heard with it on cni0',
+      ends: ['222', '10.244.1.98'],
+    },
+    {
       plant: () => must(['ip', 'link', 'set', 'flannel.1', 'mtu', '1300']),
       says: '1400 bytes do not fit MTU 1300 of flannel.1: only a packet that may be fragmented comes on',
       more: ['--size', '1400'],
@@ -277,6 +315,20 @@ describeInNetns(import.meta.path, 'flannelctl walk', () => {
     ]);
     stage.freeze();
     must(['rm', `${stage.at.folder}/run/agent.sock`]);
+    const wall = 'chain FORWARD of table ip wall';
+    expect(end(await stage.walk('222', '10.244.2.7'))).toEqual([
+      1,
+      `ends here: ${wall} drops it by its policy: no rule in it accepts it`,
+    ]);
+    must(['nft', 'add', 'rule', 'ip', 'wall', 'FORWARD', 'ip', 'daddr', '10.244.2.0/25', 'counter', 'drop']);
+    expect(end(await stage.walk('222', '10.244.2.7'))).toEqual([
+      1,
+      `ends here: ${wall} drops it: ip daddr 10.244.2.0/25 drop`,
+    ]);
+    must(['nft', 'insert', 'rule', 'ip', 'wall', 'FORWARD', 'oifname', 'flannel.1', 'accept']);
+    expect(end(await stage.walk('222', '10.244.2.7'))[0]).toBe(0);
+    must(['nft', 'flush', 'chain', 'ip', 'wall', 'FORWARD']);
+    must(['nft', 'add', 'rule', 'ip', 'wall', 'FORWARD', 'tcp', 'dport', '80', 'accept']);
     must(['nft', 'insert', 'rule', 'ip', 'flannel-ipv4', 'postrtg', 'tcp', 'dport', '80', 'drop']);
     const { lines } = await stage.walk('222', '10.244.2.7');
     expect(lines).toContain('chain FORWARD of table ip wall drops what it does not accept itself');
@@ -287,6 +339,23 @@ describeInNetns(import.meta.path, 'flannelctl walk', () => {
     const bare = await stage.walk('222', '203.0.113.9');
     expect(bare.lines).toContain('no masquerade rule of flanneld: the source stays');
     expect(bare.lines).toContain('no forward rule of flanneld: what others forbid is forbidden');
+  });
+
+  test('a service is not followed, and one receiver is', async () => {
+    await using stage = await scene('vxlan-nftables');
+    must(['nft', 'add', 'table', 'ip', 'kube']);
+    must(['nft', 'add', 'chain', 'ip', 'kube', 'pre', '{ type nat hook prerouting priority dstnat; }']);
+    const rule = ['ip', 'daddr', '10.96.0.10', 'tcp', 'dport', '80', 'dnat', 'to', '10.244.2.7:8080'];
+    must(['nft', 'add', 'rule', 'ip', 'kube', 'pre', ...rule]);
+    expect((await stage.walk('222', '10.96.0.10')).lines).toEqual([
+      'flannelctl: 10.96.0.10 is a service: chain pre of table ip kube sends its packets to one of its pods',
+      'Give the address of such a pod (kubectl get endpointslices --all-namespaces)',
+    ]);
+    expect(end(await stage.walk('222', '10.96.0.11'))[0]).toBe(0);
+    expect((await stage.walk('222', '224.0.0.1')).lines).toEqual([
+      'flannelctl: 224.0.0.1 is a multicast address: a walk leads from one place to one other',
+    ]);
+    run(['nft', 'delete', 'table', 'ip', 'kube']);
   });
 
   test('with a captured packet: seen where the dry walk says', async () => {

@@ -6,15 +6,15 @@ import type { Overlay } from '#daemon/inspect/overlay.ts';
 import type { Cidr } from '#net/cidr.ts';
 import type { Family } from '#net/family.ts';
 import type { Ip } from '#net/ip.ts';
-import { Nftables } from '#nftables/connection.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import { parseSubnetEnv } from '#subnet/env.ts';
 import { programRunner } from '#traffic/exec.ts';
-import { forwardDrops } from '#traffic/forward-drops.ts';
 import { readLiveChains, type LiveChain } from '#traffic/live-chains.ts';
 import type { NodeOptions } from '../node/options.ts';
 import { claimsOf } from '#daemon/inspect/difference.ts';
+import type { Table } from '#nftables/objects.ts';
 import { podsOf, type Pod } from '#daemon/inspect/pods.ts';
+import { tablesOf } from '../netfilter/tables.ts';
 import { overlayOfNode } from '../node/view.ts';
 import type { Surroundings } from './ends.ts';
 import { walkKernel, type WalkKernel } from './kernel.ts';
@@ -43,6 +43,7 @@ export async function lookAround(net: Rtnetlink, options: NodeOptions): Promise<
     peerOf: peerFinder(overlay),
     ...(noPlan === undefined ? {} : { noPlan }),
     plannedRoute,
+    plannedFor: (peer) => overlay?.peers.get(peer)?.entries ?? [],
     isNobodys: (ip) =>
       overlay !== undefined &&
       inNetwork(ip) &&
@@ -126,22 +127,10 @@ function openIn(path: string): Rtnetlink | undefined {
   }
 }
 
-/** Our chains of the family, and those of others that drop. */
+/** Our chains of the family, and all tables that its packets meet. */
 export async function readRules(
   family: Family,
-): Promise<{ readonly chains: readonly LiveChain[]; readonly drops: readonly string[] }> {
+): Promise<{ readonly chains: readonly LiveChain[]; readonly tables: readonly Table[] }> {
   const chains = await readLiveChains(family, programRunner({ env: process.env, timeoutMs: 30_000 }));
-  const mode = chains[0]?.mode ?? 'nftables';
-  return { chains, drops: dropsOf(family, mode) };
-}
-
-function dropsOf(family: Family, mode: LiveChain['mode']): readonly string[] {
-  try {
-    using nftables = Nftables.open();
-    return forwardDrops(nftables, { families: [{ family, forward: [] }] }, mode);
-  } catch (error) {
-    // A kernel without nf_tables has no such chains.
-    if (error instanceof FlannelError && error.actor !== 'bug') return [];
-    throw error;
-  }
+  return { chains, tables: tablesOf(family) };
 }

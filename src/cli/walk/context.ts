@@ -1,5 +1,6 @@
-import type { RouteEntry } from '#host/plan.ts';
+import type { Entry, RouteEntry } from '#host/plan.ts';
 import type { Ip } from '#net/ip.ts';
+import type { Table } from '#nftables/objects.ts';
 import type { Link } from '#rtnetlink/link.ts';
 import type { Route } from '#rtnetlink/route.ts';
 import type { RouteQuestion } from '#rtnetlink/route/request.ts';
@@ -22,12 +23,14 @@ export interface WalkContext {
   readonly size: number;
   /** The agent's chains of the family, in both modes. */
   readonly chains: readonly LiveChain[];
-  /** Chains of others that drop forwarded packets unless they accept them themselves. */
-  readonly drops: readonly string[];
+  /** Everything that packets of the family meet in nf_tables. */
+  readonly tables: readonly Table[];
   /** Name of the peer that a pod or node address belongs to. */
   readonly peerOf: (ip: Ip) => string | undefined;
   /** The planned route to the pods of a peer that an address belongs to. */
   readonly plannedRoute: (ip: Ip) => RouteEntry | undefined;
+  /** What is planned for a peer, all families. */
+  readonly plannedFor: (peer: string) => readonly Entry[];
   /** True for an address of the pod network of which the plan knows no node. */
   readonly isNobodys: (ip: Ip) => boolean;
 }
@@ -72,7 +75,11 @@ export function noWay(
     return dies(
       `a blocking route of ${who} takes it: ${BLOCK_NAMES[block.type] ?? 'blocking'} ${block.dst ?? 'default'}`,
     );
-  if (refused === 'EINVAL') return dies(`${who} does not take this source and destination (martian, EINVAL)`);
+  if (refused === 'EINVAL' || refused === 'EACCES')
+    return dies(
+      `${who} refuses this source and destination (${refused}): a policy rule forbids them, or they are none that are forwarded`,
+      'ip rule; ip route get shows the same',
+    );
   return dies(`${who} has no route to ${to}`, MEND);
 }
 
@@ -108,6 +115,6 @@ export function tooLarge({ size }: Pick<WalkContext, 'size'>, { name, mtu }: Lin
   if (size <= mtu) return undefined;
   return dies(
     `${size} bytes do not fit MTU ${mtu} of ${name}: only a packet that may be fragmented comes on`,
-    'Compare the MTUs of pods and devices with "flannelctl status"',
+    `ip link show ${name}; flannelctl doctor --only mtu says which of the MTUs is wrong`,
   );
 }

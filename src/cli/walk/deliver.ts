@@ -39,7 +39,13 @@ export function bridged(context: WalkContext, bridge: Link): End {
   const learned = mac === undefined ? undefined : node.link(node.portOf(bridge.index, mac));
   const cable = pod?.veth === undefined ? undefined : node.named(pod.veth);
   const port = cable ?? learned;
-  if (port === undefined) return dies(`no port of ${bridge.name} leads to ${destination}`, podCure(pod));
+  if (port === undefined)
+    return dies(
+      pod === undefined && mac === undefined
+        ? `nobody has ${destination}: it is not reserved, and nobody has been heard with it on ${bridge.name}`
+        : `no port of ${bridge.name} leads to ${destination}`,
+      podCure(pod),
+    );
   const broken = dead(port);
   if (broken !== undefined) return broken;
   if (

@@ -16,7 +16,7 @@ import {
   type WalkContext,
 } from './context.ts';
 import { bridged, toPod } from './deliver.ts';
-import { forwardNotes, postroutingNotes } from './rules.ts';
+import { firewall, forwardNotes, postroutingNotes } from './rules.ts';
 import { dies, type End } from './trail.ts';
 import { onTheWire, tunnelled } from './leave.ts';
 
@@ -91,6 +91,7 @@ function withinPod(context: WalkContext, pod: Pod): boolean | End {
   const question = { from: source };
   const route = inside.lookUp(destination, question);
   if (!isWay(route)) return noWay(inside, route, { to: destination, who: `the pod ${source}` });
+  if (route.type === RTN.BROADCAST) return everybody(destination);
   if (route.type === RTN.LOCAL) {
     trail.step(where, `${destination} is the pod's own address`);
     return { outcome: 'arrives', why: 'it never leaves the pod' };
@@ -104,6 +105,12 @@ function withinPod(context: WalkContext, pod: Pod): boolean | End {
     `route ${routeText(inside, route, { to: destination, question })}: the frame goes to the MAC of ${to}`,
   );
   return route.gateway === undefined;
+}
+
+function everybody(ip: Ip): End {
+  return dies(
+    `${ip} is a broadcast address: it is for everybody on the link and nobody beyond, and no one receiver can be followed`,
+  );
 }
 
 /** A peer's packet: it comes in where an answer would go out. */
@@ -134,6 +141,7 @@ function routed(context: WalkContext, input: Link | undefined): End {
   const question = { from: source, ...(input === undefined ? {} : { in: input.index }) };
   const route = node.lookUp(destination, question);
   if (!isWay(route)) return noWay(node, route, { to: destination, who: 'this node' });
+  if (route.type === RTN.BROADCAST) return everybody(destination);
   if (route.type === RTN.LOCAL) {
     context.trail.step('node', `${destination} is this node's own address: its host network takes it`);
     return { outcome: 'arrives', why: `at this node's own address ${destination}` };
@@ -148,6 +156,8 @@ function isLocal({ node, destination }: WalkContext): boolean {
   return isWay(route) && route.type === RTN.LOCAL;
 }
 
+const NO_WALLS = { notes: [], end: undefined } as const;
+
 interface Decision {
   readonly route: Route;
   readonly output: Link;
@@ -158,11 +168,13 @@ function sentOut(context: WalkContext, { route, output, question }: Decision): E
   const { node, trail, destination, bridge } = context;
   const own =
     route.source ?? node.addresses(output.index).find(({ family }) => family === destination.family)?.ip;
-  const forward = question.in === undefined ? [] : forwardNotes(context);
+  const input = node.link(question.in)?.name;
+  const walls = input === undefined ? NO_WALLS : firewall(context, { input, output: output.name });
+  const forward = input === undefined ? [] : [...forwardNotes(context), ...walls.notes];
   const notes = postroutingNotes(context, `${own ?? `an address of ${output.name}`}`);
   const way = routeText(node, route, { to: destination, question });
-  trail.step('node, routing', way, [...forward, ...notes]);
-  const broken = wrongWay(context, output) ?? dead(output) ?? tooLarge(context, output);
+  trail.step('node, routing', way, walls.end === undefined ? [...forward, ...notes] : forward);
+  const broken = wrongWay(context, output, route) ?? dead(output) ?? tooLarge(context, output) ?? walls.end;
   if (broken !== undefined) return broken;
   const next = route.gateway ?? destination;
   if (output.name === bridge) return toPod(context, output);
@@ -171,11 +183,16 @@ function sentOut(context: WalkContext, { route, output, question }: Decision): E
 }
 
 /** A pod's packet that takes another way than its peer's: out there nobody knows pods. */
-function wrongWay(context: WalkContext, output: Link): End | undefined {
-  const { destination, plannedRoute, peerOf, isNobodys, bridge } = context;
+function wrongWay(context: WalkContext, output: Link, route: Route): End | undefined {
+  const { node, destination, plannedRoute, peerOf, isNobodys, bridge } = context;
   const planned = plannedRoute(destination);
-  if (planned !== undefined && planned.link !== output.name) {
+  const asPlanned =
+    planned?.link === output.name && route.gateway !== undefined && planned.gateway.equals(route.gateway);
+  if (planned !== undefined && !asPlanned) {
     const { dst, gateway, link } = planned;
+    const own = node.named(link);
+    const down = own === undefined ? undefined : dead(own);
+    if (down !== undefined) return down;
     const why = `${destination} is a pod of ${peerOf(destination)}, and this is not the planned way, ${dst} via ${gateway} dev ${link}`;
     return dies(why, MEND);
   }

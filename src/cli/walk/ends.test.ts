@@ -19,6 +19,7 @@ const AROUND: Surroundings = {
     ['n9', []],
   ]),
   peerOf: () => undefined,
+  plannedFor: () => [],
   plannedRoute: () => undefined,
   isNobodys: () => false,
   vxlanPort: 8472,

@@ -1,5 +1,5 @@
 import { FlannelError } from '#base/errors.ts';
-import type { RouteEntry } from '#host/plan.ts';
+import type { Entry, RouteEntry } from '#host/plan.ts';
 import type { Cidr } from '#net/cidr.ts';
 import { FAMILIES } from '#net/family.ts';
 import { Ip } from '#net/ip.ts';
@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly peerOf: (ip: Ip) => string | undefined;
   /** The planned route to the pods of a peer that an address belongs to. */
   readonly plannedRoute: (ip: Ip) => RouteEntry | undefined;
+  /** What is planned for a peer, all families. */
+  readonly plannedFor: (peer: string) => readonly Entry[];
   /** True for an address of the pod network of which the plan knows no node. */
   readonly isNobodys: (ip: Ip) => boolean;
   /** Why there is no plan: then peers have no names, and any way is as good as another. */
@@ -40,6 +42,7 @@ export interface Ends {
 /** Finds both ends: addresses, prefixes of container ids, names of nodes. Throws FlannelError that says what there is. */
 export function findEnds(from: string, to: string, around: Surroundings): Ends {
   const [sources, destinations] = [addressesOf(from, around), addressesOf(to, around)];
+  for (const ip of [...sources, ...destinations]) refuseMany(ip);
   for (const family of FAMILIES) {
     const source = sources.find((ip) => ip.family === family);
     const destination = destinations.find((ip) => ip.family === family);
@@ -49,6 +52,17 @@ export function findEnds(from: string, to: string, around: Surroundings): Ends {
   throw new FlannelError('operator', `${from} and ${to} have no address of the same family`, {
     cure: 'Give two IPv4 or two IPv6 addresses',
   });
+}
+
+/** A walk follows one packet from one sender to one receiver. */
+function refuseMany(ip: Ip): void {
+  const kind = ip.isMulticast()
+    ? 'a multicast address'
+    : ip.isUnspecified()
+      ? 'no address of anybody'
+      : undefined;
+  if (kind !== undefined)
+    throw new FlannelError('operator', `${ip} is ${kind}: a walk leads from one place to one other`);
 }
 
 function startOf({ source, destination }: Pick<Ends, 'source' | 'destination'>, around: Surroundings): Start {

@@ -32,12 +32,39 @@ export function tunnelled(context: WalkContext, { link, next }: Hop): End {
     return dies(`no FDB entry of ${link.name} for ${mac}: nobody knows where that MAC is`, MEND);
   const who = peerOf(end);
   const peer = who === undefined ? `${end}` : `${end} (${who})`;
+  const astray = misdirected(context, { next, mac, end });
+  if (astray !== undefined) return astray;
   const others = more.length === 0 ? '' : `, and behind ${more.length} more`;
   trail.step(
     `node ${link.name}`,
     `neighbour ${next} is ${mac}, the peer's VTEP; FDB: it is behind ${peer}${others}`,
   );
   return outer(context, link, end);
+}
+
+/** What leads to another node than the plan does, or to the right one in a frame that it does not take. */
+function misdirected(
+  { destination, peerOf, plannedFor }: WalkContext,
+  { next, mac, end }: { readonly next: Ip; readonly mac: Mac; readonly end: Ip },
+): End | undefined {
+  const owner = peerOf(destination);
+  if (owner === undefined) return undefined;
+  for (const entry of plannedFor(owner)) {
+    if (entry.type === 'neighbour' && entry.ip.equals(next) && !entry.mac.equals(mac))
+      return dies(
+        `neighbour ${next} is ${mac}; ${owner}'s VTEP, which has ${destination}, is ${entry.mac}`,
+        MEND,
+      );
+    if (entry.type === 'fdb' && entry.mac.equals(mac) && !entry.dst.equals(end)) {
+      const who = peerOf(end);
+      const there = who === undefined ? `${end}, which is no node's` : `${end} (${who})`;
+      return dies(
+        `FDB: ${mac} is behind ${there}; ${owner}, which has ${destination}, is at ${entry.dst}`,
+        MEND,
+      );
+    }
+  }
+  return undefined;
 }
 
 function outer(context: WalkContext, tunnel: Link, end: Ip): End {

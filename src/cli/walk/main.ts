@@ -1,10 +1,13 @@
 import { isatty } from 'node:tty';
-import { ConfigError } from '#base/errors.ts';
+import { ConfigError, FlannelError } from '#base/errors.ts';
 import { escapeControl } from '#base/log.ts';
 import { standardScreen, writeStandardOutput, type Screen } from '#lab/report/screen.ts';
+import type { Ip } from '#net/ip.ts';
+import type { Table } from '#nftables/objects.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import { splitPositionals } from '../arguments.ts';
 import { NODE_HELP, NODE_WORDS, parseNode, type NodeOptions } from '../node/options.ts';
+import { translatingChain } from '../netfilter/service.ts';
 import { document } from '../node/output.ts';
 import { lookAround, PodKernels, readRules } from './around.ts';
 import { dryWalk } from './dry.ts';
@@ -77,6 +80,7 @@ interface WalkParts {
 async function walk(net: Rtnetlink, { ends, around, options, size }: WalkParts): Promise<Walked> {
   const { source, destination, start } = ends;
   const rules = await readRules(destination.family);
+  refuseService(rules.tables, destination, around);
   using kernels = new PodKernels();
   const trail = new Trail();
   const end = dryWalk(
@@ -91,12 +95,27 @@ async function walk(net: Rtnetlink, { ends, around, options, size }: WalkParts):
       size,
       peerOf: around.peerOf,
       plannedRoute: around.plannedRoute,
+      plannedFor: around.plannedFor,
       isNobodys: around.isNobodys,
       ...rules,
     },
     start,
   );
   return { steps: trail.steps, end };
+}
+
+/** Where a service's packets go is the choice of kube-proxy's rules. Throws FlannelError. */
+function refuseService(
+  tables: readonly Table[],
+  ip: Ip,
+  { addresses, peerOf, isNobodys }: Surroundings,
+): void {
+  if (addresses.some((own) => own.equals(ip)) || peerOf(ip) !== undefined || isNobodys(ip)) return;
+  const chain = translatingChain(tables, ip);
+  if (chain === undefined) return;
+  throw new FlannelError('operator', `${ip} is a service: ${chain} sends its packets to one of its pods`, {
+    cure: 'Give the address of such a pod (kubectl get endpointslices --all-namespaces)',
+  });
 }
 
 interface Shown extends Walked {

@@ -6,7 +6,8 @@ import type { Rule, TableKey } from '#nftables/objects.ts';
 import { ruleText } from '#nftables/text.ts';
 import type { Facts } from '../facts/facts.ts';
 import { orOk, warning, type Check, type Finding } from '../finding.ts';
-import { masqueradingRules, type SamplePacket } from '../probe/nat-walk.ts';
+import type { SamplePacket } from '../../netfilter/condition.ts';
+import { masqueradingRules } from '../../netfilter/nat-walk.ts';
 
 const FAMILIES = { ipv4: ['ip', 'inet'], ipv6: ['ip6', 'inet'] } as const;
 
@@ -37,7 +38,7 @@ async function samplePackets(facts: Facts): Promise<SamplePacket[]> {
       route?.link ?? devices.links.find(({ local }) => local.family === family)?.name ?? devices.external;
     const to = route?.dst.first().add(2) ?? elsewhere(subnet, networks[family]);
     if (to === undefined || oifname === undefined) return [];
-    return { from: subnet.first().add(2), to, iifname: facts.options.bridge, oifname };
+    return { from: subnet.first().add(2), to, iifname: facts.options.bridge, oifname, protocol: 'tcp' };
   });
 }
 

@@ -5,13 +5,15 @@ import * as nft from '#nftables/build.ts';
 import { PRIORITY, type Rule, type Table } from '#nftables/objects.ts';
 import { trafficRules } from '#traffic/rules.ts';
 import { flannelTables } from '#traffic/nftables-table.ts';
-import { masqueradingRules, type SamplePacket } from './nat-walk.ts';
+import type { SamplePacket } from './condition.ts';
+import { masqueradingRules } from './nat-walk.ts';
 
 const PACKET: SamplePacket = {
   from: Ip.parse('10.244.1.2'),
   to: Ip.parse('10.244.2.2'),
   iifname: 'cni0',
   oifname: 'flannel.1',
+  protocol: 'tcp',
 };
 
 function table(rules: readonly Rule[], more: Readonly<Record<string, readonly Rule[]>> = {}): Table {
