@@ -68,7 +68,7 @@ async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string
 }
 
 const PROGRAM = `
-const WAIT = 2500;
+const WAIT = 1500;
 const sockets = new Map();
 const plain = (address) => address.replace(/^::ffff:/, '');
 async function serve({ transport, port, name }) {

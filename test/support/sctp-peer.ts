@@ -6,7 +6,7 @@ const IPPROTO_SCTP = 132;
 /** RFC 9260, sections 3.3.2 and 3.3.3. */
 const CHUNK = { INIT: 1, INIT_ACK: 2 } as const;
 /** Longest wait for a packet, ms. */
-const WAIT = 2500;
+const WAIT = 1500;
 
 export interface SctpPacket {
   /** The address that it came from. */

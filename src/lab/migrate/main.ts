@@ -60,7 +60,7 @@ async function migration(name: string, screen: Screen): Promise<boolean> {
   await verified(scene, name);
   for (const node of state.nodes) await giveBack(scene, node, podToReplace(name, node));
   await verified(scene, name);
-  const { sent, lost } = streams.total();
+  const { sent, lost } = streams.judged;
   screen.line(`\n${sent} packets sent, ${lost} lost; ${table.failed} of ${table.count} steps failed`);
   return lost === 0 && table.failed === 0;
 }

@@ -2,8 +2,8 @@ import { writeStandardOutput } from '../report/screen.ts';
 
 /** Time between two packets of a stream, ms. */
 export const STREAM_INTERVAL_MS = 10;
-/** A socket that got no answer is closed after this. */
-const PATIENCE_MS = 1000;
+/** A socket that got no answer is closed after this: long enough for a machine that is busy. */
+const PATIENCE_MS = 4000;
 
 /**
  * Inner command `__stream <host> <port>`: a UDP question every 10 ms, each from a new port, so that no connection

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { afterAll, describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { hasErrno } from '#base/errors.ts';
@@ -27,7 +27,7 @@ for (const { name, config, legacy } of BACKENDS) {
   describeInNetns(import.meta.path, `port mappings by ${name}`, () => {
     if (legacy) {
       const dir = preferLegacy();
-      process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+      afterAll(() => rmSync(dir, { recursive: true, force: true }));
     }
     suite(config);
   });
