@@ -1,8 +1,9 @@
 import { systemClock } from '#base/clock.ts';
 import { PacketStream } from '../break/packet-stream.ts';
 import { STREAM_INTERVAL_MS } from '../probe/stream.ts';
-import { findPlace } from '../process/places.ts';
+import { findPlace, type Place } from '../process/places.ts';
 import type { LabState } from '../state/state.ts';
+import { overflows } from './overflow.ts';
 
 /** How long answers are waited for at the end of a step. */
 const SETTLE_MS = 300;
@@ -25,10 +26,14 @@ export interface Step extends Count {
 /** Numbered packets from a pod of every node to a pod of the next and of the one before, and to the world, all the time. */
 export class Streams implements Disposable {
   readonly #streams: readonly PacketStream[];
+  readonly #ends: readonly Place[];
+  readonly #overflowsBefore: number;
   #last: Count = { sent: 0, lost: 0 };
 
-  private constructor(streams: readonly PacketStream[]) {
+  private constructor(streams: readonly PacketStream[], ends: readonly Place[]) {
     this.#streams = streams;
+    this.#ends = ends;
+    this.#overflowsBefore = overflows(ends);
   }
 
   /** Between the first pods of the nodes: those stay. */
@@ -42,9 +47,10 @@ export class Streams implements Disposable {
       PacketStream.start({ from: findPlace(state, from), to: findPlace(state, to) }, env),
     );
     const settled = await Promise.allSettled(started);
+    const ends = [...pods, 'world'].map((name) => findPlace(state, name));
     const streams = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     const failed = settled.find((each) => each.status === 'rejected');
-    if (failed === undefined) return new Streams(streams);
+    if (failed === undefined) return new Streams(streams, ends);
     for (const stream of streams) stream[Symbol.dispose]();
     throw failed.reason;
   }
@@ -77,7 +83,9 @@ export class Streams implements Disposable {
   #total(): Count {
     const outages = this.#streams.map((stream) => stream.outage());
     const sum = (key: 'sent' | 'lost') => outages.reduce((total, outage) => total + outage[key], 0);
-    return { sent: sum('sent'), lost: sum('lost') };
+    // What came to its place and was not read in time, the network has not lost.
+    const unread = overflows(this.#ends) - this.#overflowsBefore;
+    return { sent: sum('sent'), lost: Math.max(0, sum('lost') - unread) };
   }
 
   async #flow(): Promise<boolean> {

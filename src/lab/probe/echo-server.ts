@@ -47,6 +47,9 @@ export async function startEchoServer(options: EchoServerOptions): Promise<{ sto
   };
 }
 
+/** Bytes; the kernel gives what `net.core.rmem_max` allows. A server that gets no processor for a while loses nothing so. */
+const RECEIVE_BUFFER = 1 << 20;
+
 /** `reply` makes the first line of the answer; behind it the first 64 bytes of the question go back. */
 function bindUdp(
   address: string,
@@ -55,7 +58,7 @@ function bindUdp(
 ): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   // The kernel takes the socket bound to the address itself before the wildcard one.
-  const socket = createSocket({ type: 'udp4', reuseAddr: true });
+  const socket = createSocket({ type: 'udp4', reuseAddr: true, recvBufferSize: RECEIVE_BUFFER });
   socket.on('message', (data, from) => {
     const head = Buffer.from(`${reply(from, data.length)}\n`);
     // An answer that cannot be sent is a lost packet, not the end of the server.
