@@ -193,7 +193,7 @@ test('three members: one dies, one freezes, the rest of the cluster answers', as
   expect(client.endpoint).not.toBe(etcd.endpoints[0] ?? '');
   await etcd.restart(0);
   const at = etcd.endpoints.indexOf(client.endpoint);
-  etcd.freeze(at);
+  await etcd.freeze(at);
   const start = performance.now();
   await eventually(async () => expect((await client.get('/a', never))?.value).toBe('1'), 30_000);
   expect(performance.now() - start).toBeGreaterThan(1000);

@@ -27,9 +27,10 @@ function blockWith(language: string, word: string): string {
 
 test('the page, typed in: by hand onto a node, the conflist, a link, and everything away again', () => {
   using chroot = new Chroot();
+  const folder = chroot.lend(sourcePath('.'), 'flannel');
   // A network namespace of its own: cleanup looks into the kernel.
   const type = (line: string) =>
-    chroot.must('unshare', '--net', 'env', `--chdir=${sourcePath('.')}`, 'sh', '-euc', line);
+    chroot.must('unshare', '--net', 'env', `--chdir=${folder}`, 'sh', '-euc', line);
   for (const line of commandsAfter('One file with seven names comes out, `dist/bin/`. On every node:'))
     type(line);
   expect(type('flanneld --version')).toBe(`flanneld v${VERSION}\n`);
@@ -68,8 +69,11 @@ test('the name of the image is changed in the manifest as the page says', () => 
   const line = commandsAfter('or your registry does, and the manifest its name there:').find((one) =>
     one.startsWith('sed '),
   );
-  chroot.must('env', `--chdir=${sourcePath('.')}`, 'sh', '-euc', line ?? 'false');
-  const text = chroot.must('cat', sourcePath('packaging/kubernetes/kube-flannel.yml'));
+  const packaging = chroot.lend(sourcePath('packaging'), 'lent');
+  chroot.must('mkdir', '/tmp/flannel');
+  chroot.must('cp', '-r', packaging, '/tmp/flannel/packaging');
+  chroot.must('env', '--chdir=/tmp/flannel', 'sh', '-euc', line ?? 'false');
+  const text = chroot.must('cat', '/tmp/flannel/packaging/kubernetes/kube-flannel.yml');
   const images = [...text.matchAll(/^ +image: (.*)$/gm)].map(([, image]) => image);
   expect(images).toEqual(Array(2).fill(`registry.example.com/net/flannel:v${VERSION}`));
 });

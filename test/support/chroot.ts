@@ -58,12 +58,12 @@ export class Chroot implements Disposable {
     return text;
   }
 
-  /** Makes a file of the machine readable in it, at `/tmp/<name>`; returns that path. */
+  /** Makes a file or folder of the machine readable in it, not writable, at `/tmp/<name>`; returns that path. */
   lend(path: string, name: string): string {
     const target = join(this.root, 'tmp', name);
     if (statSync(path).isDirectory()) this.#enter(['mkdir', target]);
     else this.#enter(['touch', target]);
-    this.#mount('--bind', path, target);
+    this.#mount('-o', 'bind,ro', path, target);
     return `/tmp/${name}`;
   }
 

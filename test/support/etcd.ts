@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { expect } from 'bun:test';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,8 +70,14 @@ export class EtcdCluster implements AsyncDisposable {
   }
 
   /** Stops a member without its connections being closed: what a dead machine looks like. */
-  freeze(at = 0): void {
-    this.#member(at).process?.kill('SIGSTOP');
+  /** Returns when it has stopped: the signal alone may still let it answer. */
+  async freeze(at = 0): Promise<void> {
+    const { process } = this.#member(at);
+    if (process === undefined) return;
+    process.kill('SIGSTOP');
+    const threads = `/proc/${process.pid}/task`;
+    const states = () => readdirSync(threads).map((id) => readFileSync(`${threads}/${id}/stat`, 'utf8'));
+    await eventually(() => expect(states().filter((stat) => !stat.includes(') T '))).toEqual([]));
   }
 
   thaw(at = 0): void {
