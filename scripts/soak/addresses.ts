@@ -60,3 +60,13 @@ export function paperNode(families: readonly Family[], index: number): PaperNode
     addresses: { ipv4: `172.20.0.${index + 1}`, ipv6: `fd51::${(index + 1).toString(16)}` },
   };
 }
+
+/** Another address of a node on paper: one on the link of the others, where nobody answers. */
+export function paperOnLink(index: number): Readonly<Record<Family, string>> {
+  const host = (family: Family) =>
+    Cidr.parse(UNDERLAY_NETWORK[family])
+      .first()
+      .add(150 + index)
+      .toString();
+  return { ipv4: host('ipv4'), ipv6: host('ipv6') };
+}

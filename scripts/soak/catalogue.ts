@@ -1,7 +1,6 @@
 import { ConfigError } from '#base/errors.ts';
 import { nearest } from '#subnet/nearest.ts';
-import type { Cluster } from './cluster.ts';
-import type { Attempt, FaultKind } from './fault.ts';
+import type { Attempt, Draw, FaultKind } from './fault.ts';
 import { AGENT_FAULTS } from './faults/agent.ts';
 import { API_FAULTS } from './faults/api.ts';
 import { EXTERNAL_FAULTS } from './faults/external.ts';
@@ -48,11 +47,15 @@ export function placeOf({ kind, node }: DrawnFault): string {
   return kind.on === 'api' ? 'API server' : node.name;
 }
 
+export interface RoundDraw extends Pick<Draw, 'cluster' | 'random' | 'settled'> {
+  readonly kinds: readonly FaultKind[];
+}
+
 /**
  * What happens next: mostly one fault, now and then two or three at once, each on another node. The agent of the last node
  * is never ended: it has to show that it does not grow.
  */
-export function drawRound(cluster: Cluster, random: Random, kinds: readonly FaultKind[]): DrawnFault[] {
+export function drawRound({ cluster, random, kinds, settled }: RoundDraw): DrawnFault[] {
   const at = random.next();
   const count = at < 0.7 ? 1 : at < 0.9 ? 2 : 3;
   const nodes = random.shuffled(cluster.nodes).slice(0, count);
@@ -61,11 +64,16 @@ export function drawRound(cluster: Cluster, random: Random, kinds: readonly Faul
     const possible = kinds.filter(
       (kind) =>
         (kind.endsAgent !== true || node !== cluster.nodes.at(-1)) &&
+        (kind.fits?.(node) ?? true) &&
         (kind.on !== 'api' || drawn.every((other) => other.kind.on !== 'api')),
     );
     const kind = weighted(possible, random);
     if (kind !== undefined)
-      drawn.push({ kind, node, attempt: kind.draw({ cluster, random, node, alone: count === 1 }) });
+      drawn.push({
+        kind,
+        node,
+        attempt: kind.draw({ cluster, random, node, settled, alone: nodes.length === 1 }),
+      });
   }
   return drawn;
 }

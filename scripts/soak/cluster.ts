@@ -2,6 +2,7 @@ import { systemClock } from '#base/clock.ts';
 import { FlannelError } from '#base/errors.ts';
 import { setSysctl } from '#host/sysctl.ts';
 import type { ApiServer } from '#lab/api/server.ts';
+import type { LabBackend } from '#lab/command/options.ts';
 import { enterArgv } from '#lab/process/places.ts';
 import { innerArgv, programFolder, runOrThrow } from '#lab/process/run.ts';
 import { holdNamespaces } from '#lab/serve/namespaces.ts';
@@ -12,6 +13,7 @@ import { Rtnetlink } from '#rtnetlink/client.ts';
 import { RT_TABLE } from '#rtnetlink/constants.ts';
 import { POD_NETWORKS, ROUTER, soakNodePlan, WORLD, WORLD_NETWORK_6, WORLD_ROUTER_6 } from './addresses.ts';
 import { Agent } from './agent.ts';
+import { BACKEND_FACTS, type SoakBackend } from './backends.ts';
 import { duplicateDetectionOver } from './duplicate-detection.ts';
 import { SoakNode } from './node.ts';
 import type { SoakOptions } from './options.ts';
@@ -67,7 +69,9 @@ export class Cluster implements Disposable {
     for (const [at, plan] of plans.entries()) {
       const pid = pids[at] ?? 0;
       connectNode(net, plan, pid);
-      this.nodes.push(new SoakNode({ index: at + 1, plan, pid, families: this.families, env }));
+      this.nodes.push(
+        new SoakNode({ index: at + 1, plan, pid, families: this.families, backend: options.backend, env }),
+      );
     }
     await Promise.all(this.nodes.map((node) => this.#prepare(node)));
     // What is lost from now on is to be the overlay's fault, not that of a router which may not yet ask for its neighbours.
@@ -107,6 +111,11 @@ export class Cluster implements Disposable {
     await this.#parts.onProbes(probesOf(this, world));
   }
 
+  /** That of all nodes, but for those that a fault has given another one. */
+  get backend(): LabBackend {
+    return this.#parts.options.backend;
+  }
+
   get traffic(): 'nftables' | 'iptables' {
     return this.#parts.options.traffic;
   }
@@ -144,7 +153,7 @@ export class Cluster implements Disposable {
 
   async #prepare(node: SoakNode): Promise<void> {
     const { paths, env, api, onDeath } = this.#parts;
-    const folders = { netConf: this.#netConf(), programs: programFolder() };
+    const folders = { netConf: this.netConf(node.backend), programs: programFolder() };
     await runOrThrow(enterArgv(node.place, innerArgv('__node', JSON.stringify(folders))), { env });
     if (this.families.includes('ipv6')) {
       await node.run('sysctl', '-qw', 'net.ipv6.conf.all.forwarding=1');
@@ -156,13 +165,14 @@ export class Cluster implements Disposable {
     node.agent = new Agent({ node: node.state, apiUrl: api.url, env, logFile, onDeath });
   }
 
-  #netConf(): string {
+  /** `net-conf.json` of a node with this backend. */
+  netConf(backend: SoakBackend): string {
     const { options } = this.#parts;
     const conf = {
       Network: POD_NETWORKS.ipv4,
       ...(this.families.includes('ipv6') ? { EnableIPv6: true, IPv6Network: POD_NETWORKS.ipv6 } : {}),
       EnableNFTables: options.traffic === 'nftables',
-      Backend: { Type: options.backend },
+      Backend: BACKEND_FACTS[backend].conf,
     };
     return `${JSON.stringify(conf, null, 2)}\n`;
   }

@@ -24,6 +24,10 @@ export interface Draw {
   readonly node: SoakNode;
   /** Nothing else happens at the same time: what a fault changes must be there. */
   readonly alone: boolean;
+  /**
+   * Waits in the middle of a fault until everything is as planned, at most `bound` ms, and fails the soak when it then is not.
+   */
+  readonly settled: (bound: number) => Promise<void>;
 }
 
 /** A kind of fault. */
@@ -35,6 +39,8 @@ export interface FaultKind {
   readonly on: 'node' | 'api';
   /** Ends the agent's process. One node is spared: its agent lives as long as the soak. */
   readonly endsAgent?: boolean;
+  /** Left out where it is false; default: everywhere. */
+  readonly fits?: (node: SoakNode) => boolean;
   readonly draw: (draw: Draw) => Attempt;
 }
 

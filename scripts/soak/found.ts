@@ -6,7 +6,7 @@ import type { Link } from '#rtnetlink/link.ts';
 import { FLANNEL_TABLES } from '#traffic/nftables-table.ts';
 import type { Cluster } from './cluster.ts';
 import type { SoakNode } from './node.ts';
-import { VTEP } from './wanted.ts';
+import { VTEP } from './wanted-peers.ts';
 
 /** What is there, in the words of `wantedLines`. */
 export function foundLines(node: SoakNode, nodes: readonly KubeObject[]): string[] {
@@ -77,6 +77,7 @@ function routeLines(node: SoakNode, names: ReadonlyMap<number, string>): string[
       .routes({ family, table: RT_TABLE.MAIN })
       .filter(({ protocol, dst }) => protocol !== RTPROT.KERNEL && dst?.ip.isMulticast() !== true)
       .map((route) => {
+        if (route.type === RTN.BLACKHOLE) return `route blackhole ${route.dst}`;
         const kind = route.type === RTN.UNICAST ? '' : `type ${route.type} `;
         const onlink = route.onlink ? ' onlink' : '';
         const link = route.link === undefined ? undefined : names.get(route.link);

@@ -8,6 +8,7 @@ import { Nftables } from '#nftables/connection.ts';
 import { Rtnetlink } from '#rtnetlink/client.ts';
 import type { Agent } from './agent.ts';
 import { nodeAddress, podRange, ROUTER, UNDERLAY_NETWORK } from './addresses.ts';
+import type { SoakBackend } from './backends.ts';
 import type { SoakPod } from './pods.ts';
 
 export interface SoakNodeParts {
@@ -15,6 +16,7 @@ export interface SoakNodeParts {
   readonly plan: NodePlan;
   readonly pid: number;
   readonly families: readonly Family[];
+  readonly backend: SoakBackend;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -32,6 +34,8 @@ export class SoakNode implements Disposable {
   readonly rtnetlink: Rtnetlink;
   readonly nftables: Nftables;
   agent: Agent | undefined;
+  /** What its `net-conf.json` says. */
+  backend: SoakBackend;
   /** Which of its pod networks the Node has now. */
   range = 0;
   /** True while it has its other address. */
@@ -45,6 +49,7 @@ export class SoakNode implements Disposable {
     this.plan = parts.plan;
     this.pid = parts.pid;
     this.families = parts.families;
+    this.backend = parts.backend;
     this.#env = parts.env;
     this.#netns = Netns.open(`/proc/${parts.pid}/ns/net`);
     this.rtnetlink = Rtnetlink.openIn(this.#netns);

@@ -1,4 +1,5 @@
 import { ConfigError } from '#base/errors.ts';
+import { BACKENDS, type LabBackend } from '#lab/command/options.ts';
 import { parseArgs } from 'node:util';
 
 export interface SoakOptions {
@@ -7,7 +8,7 @@ export interface SoakOptions {
   readonly nodes: number;
   /** Kinds of faults; undefined: all. */
   readonly faults: readonly string[] | undefined;
-  readonly backend: 'vxlan';
+  readonly backend: LabBackend;
   readonly families: 'ipv4' | 'dual';
   readonly traffic: 'nftables' | 'iptables';
   /** Freezes one agent, to see that the soak notices. */
@@ -27,7 +28,7 @@ as planned, and no agent holds more memory or descriptors than at the beginning.
   --seed <n>               repeats the faults of an earlier run; default random, printed
   --nodes <n>              2 to 20, default 5
   --faults <a,b,...>       only these kinds; --faults list prints them
-  --backend vxlan          the only one
+  --backend <type>         ${BACKENDS.join(', ')}; default vxlan
   --families ipv4|dual     default ipv4
   --traffic nftables|iptables  default nftables
   --hold                   after a failure all stays as it is, to be looked at, until Ctrl-C
@@ -56,7 +57,7 @@ export function parseSoakArguments(args: readonly string[], freshSeed: number): 
     seed: seed === undefined ? freshSeed : whole('--seed', seed, { least: 0, most: 2 ** 32 - 1 }),
     nodes: whole('--nodes', values.nodes, { least: 2, most: 20 }),
     faults: faults === undefined ? undefined : faults.split(',').filter((name) => name !== ''),
-    backend: choice('--backend', values.backend, ['vxlan'] as const),
+    backend: choice('--backend', values.backend, BACKENDS),
     families: choice('--families', values.families, ['ipv4', 'dual'] as const),
     traffic: choice('--traffic', values.traffic, ['nftables', 'iptables'] as const),
     sabotage: values.sabotage,

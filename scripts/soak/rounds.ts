@@ -71,7 +71,7 @@ export class Rounds {
   /** Throws SoakFailure when something does not heal in time, or packets are lost that need not be. */
   async once(): Promise<RoundRecord> {
     const { cluster, checker, ledger, random, kinds, takeStall } = this.#parts;
-    const faults = drawRound(cluster, random, kinds);
+    const faults = drawRound({ cluster, random, kinds, settled: (bound) => this.#settled(bound) });
     const pause = random.between(200, 1000);
     takeStall();
     const begin = epoch();
@@ -105,17 +105,25 @@ export class Rounds {
     if (first !== undefined) throw this.#lost(first, fresh);
   }
 
+  /** In the middle of a fault. */
+  async #settled(bound: number): Promise<void> {
+    const { checker, takeStall } = this.#parts;
+    const start = performance.now();
+    let problems = await checker.converge(start + bound);
+    if (problems.length > 0) problems = await checker.converge(start + bound + STALL_FACTOR * takeStall());
+    if (problems.length > 0) throw notPlanned('in the middle', problems);
+  }
+
   async #run(faults: readonly DrawnFault[]): Promise<void> {
     const outcomes = await Promise.allSettled(faults.map(({ attempt }) => attempt.run()));
     for (const [at, outcome] of outcomes.entries()) {
       const fault = faults[at];
       if (outcome.status === 'fulfilled' || fault === undefined) continue;
       const reason: unknown = outcome.reason;
+      const { details, nodes } = reason instanceof SoakFailure ? reason : { details: [], nodes: [] };
       throw new SoakFailure(
         `${wordsOf([fault])}: ${reason instanceof Error ? reason.message : String(reason)}`,
-        {
-          nodes: [fault.node.name],
-        },
+        { details, nodes: [...new Set([fault.node.name, ...nodes])] },
       );
     }
   }
@@ -148,9 +156,16 @@ export function wordsOf(faults: readonly DrawnFault[]): string {
 }
 
 function notHealed(faults: readonly DrawnFault[], problems: readonly Problem[], ms: number): SoakFailure {
-  const nodes = [...new Set(problems.map(({ node }) => node))];
-  return new SoakFailure(`not as planned ${Math.round(ms)} ms after ${wordsOf(faults)}`, {
-    details: problems.slice(0, 20).map(({ node, text }) => `${node}: ${text}`),
+  const { message, details, nodes } = notPlanned(`${Math.round(ms)} ms after ${wordsOf(faults)}`, problems);
+  return new SoakFailure(message, {
+    details,
     nodes: [...new Set([...nodes, ...faults.map(({ node }) => node.name)])],
+  });
+}
+
+function notPlanned(when: string, problems: readonly Problem[]): SoakFailure {
+  return new SoakFailure(`not as planned ${when}`, {
+    details: problems.slice(0, 20).map(({ node, text }) => `${node}: ${text}`),
+    nodes: [...new Set(problems.map(({ node }) => node))],
   });
 }

@@ -62,7 +62,7 @@ export const AGENT_FAULTS: readonly FaultKind[] = [
     endsAgent: true,
     draw: (draw) => {
       const { node, random } = draw;
-      const broken = random.pick(KERNEL_FAULTS).draw(draw);
+      const broken = random.pick(KERNEL_FAULTS.filter(({ fits }) => fits?.(node) ?? true)).draw(draw);
       const pause = random.between(0, 2000);
       return {
         ...attempt(`SIGTERM; ${broken.what}; started again after ${pause} ms`, async () => {

@@ -1,8 +1,10 @@
 import { FlannelError } from '#base/errors.ts';
 import { Mac } from '#net/mac.ts';
 import type { Family } from '#net/family.ts';
-import { paperNode, PREFIX } from '../addresses.ts';
+import { paperNode, paperOnLink } from '../addresses.ts';
+import { BACKEND_FACTS } from '../backends.ts';
 import type { Draw, FaultKind } from '../fault.ts';
+import { publishedBy } from '../node-text.ts';
 
 /** There are never more of these. */
 const MOST = 30;
@@ -38,13 +40,21 @@ export function drawPaperChange({ cluster, random }: Draw): {
   };
 }
 
-function applyChange({ api, families }: Draw['cluster'], { index, does, mac, moved }: PaperChange): void {
-  const { name, podCidrs, addresses } = paperNode(families, index);
+function applyChange(
+  { api, families, backend }: Draw['cluster'],
+  { index, does, mac, moved }: PaperChange,
+): void {
+  const { name, podCidrs } = paperNode(families, index);
   if (does === 'leaves') {
     api.nodes.delete(name);
     return;
   }
-  const annotations = paperAnnotations(families, { mac, addresses, moved });
+  const { type } = BACKEND_FACTS[backend];
+  const annotations = publishedBy(families, {
+    type,
+    mac: mac.toString(),
+    addresses: addressesOf(index, moved),
+  });
   if (does === 'changes') {
     api.nodes.update(name, (node) => {
       node.metadata.annotations = annotations;
@@ -56,27 +66,12 @@ function applyChange({ api, families }: Draw['cluster'], { index, does, mac, mov
   api.nodes.create({ metadata: { name, annotations }, spec: { podCIDR, podCIDRs: [...podCidrs] } });
 }
 
-interface Published {
-  readonly mac: Mac;
-  readonly addresses: Readonly<Record<Family, string>>;
-  /** With other addresses than at first. */
-  readonly moved: boolean;
-}
-
-function paperAnnotations(
-  families: readonly Family[],
-  { mac, addresses, moved }: Published,
-): Record<string, string> {
-  const data = JSON.stringify({ VNI: 1, VtepMAC: mac.toString() });
-  const all: Record<string, string> = { 'kube-subnet-manager': 'true', 'backend-type': 'vxlan' };
-  for (const family of families) {
-    const ip = family === 'ipv4' ? addresses.ipv4 : addresses.ipv6;
-    const [key, dataKey] =
-      family === 'ipv4' ? ['public-ip', 'backend-data'] : ['public-ipv6', 'backend-v6-data'];
-    all[key ?? ''] = moved ? ip.replace('172.20.0.', '172.20.1.').replace('fd51::', 'fd51:0:0:1::') : ip;
-    all[dataKey ?? ''] = data;
-  }
-  return Object.fromEntries(Object.entries(all).map(([key, value]) => [`${PREFIX}/${key}`, value]));
+/** Every other one is on the nodes' link, and leaves it when it has moved. */
+function addressesOf(index: number, moved: boolean): Readonly<Record<Family, string>> {
+  const { ipv4, ipv6 } = paperNode([], index).addresses;
+  if (index % 2 === 0) return moved ? { ipv4, ipv6 } : paperOnLink(index);
+  if (!moved) return { ipv4, ipv6 };
+  return { ipv4: ipv4.replace('172.20.0.', '172.20.1.'), ipv6: ipv6.replace('fd51::', 'fd51:0:0:1::') };
 }
 
 export const PAPER_FAULTS: readonly FaultKind[] = [
