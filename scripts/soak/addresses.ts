@@ -25,6 +25,7 @@ export const PREFIX = 'flannel.alpha.coreos.com';
 export const RANGES = 4;
 /** First number of the nodes that exist on paper only. */
 const PAPER = 210;
+const ROGUE = 180;
 
 export function soakNodePlan(index: number): NodePlan {
   return planNode(index, 1);
@@ -46,6 +47,16 @@ function nthSubnet(family: Family, nth: number): string {
   return Cidr.parse(`fd44:0:0:${nth.toString(16)}::/64`).toString();
 }
 
+/** A pod subnet that no node has, for the Node that claims the address of node `index`. */
+export function rogueSubnet(family: Family, index: number): string {
+  return nthSubnet(family, ROGUE + index);
+}
+
+/** An address on the nodes' link where nobody answers. */
+export function rogueAddress(index: number): Readonly<Record<Family, string>> {
+  return nobodyAt(200 + index);
+}
+
 /** What a node on paper publishes. */
 export interface PaperNode {
   readonly name: string;
@@ -63,10 +74,10 @@ export function paperNode(families: readonly Family[], index: number): PaperNode
 
 /** Another address of a node on paper: one on the link of the others, where nobody answers. */
 export function paperOnLink(index: number): Readonly<Record<Family, string>> {
-  const host = (family: Family) =>
-    Cidr.parse(UNDERLAY_NETWORK[family])
-      .first()
-      .add(150 + index)
-      .toString();
-  return { ipv4: host('ipv4'), ipv6: host('ipv6') };
+  return nobodyAt(150 + index);
+}
+
+function nobodyAt(host: number): Readonly<Record<Family, string>> {
+  const at = (family: Family) => Cidr.parse(UNDERLAY_NETWORK[family]).first().add(host).toString();
+  return { ipv4: at('ipv4'), ipv6: at('ipv6') };
 }

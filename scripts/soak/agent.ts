@@ -1,13 +1,13 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { agentArgv } from '#lab/serve/agent.ts';
 import { startHeld } from '#lab/serve/child.ts';
 import { enterArgv } from '#lab/process/places.ts';
 import type { NodeState } from '#lab/state/state.ts';
+import { KUBECONFIG_FLAG } from './service-token.ts';
 
 export interface AgentParts {
   /** Where it runs. */
   readonly node: NodeState;
-  readonly apiUrl: string;
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
   /** Told when it ends without having been asked to. */
@@ -31,17 +31,16 @@ export class Agent {
   readonly #parts: AgentParts;
   #process: Bun.Subprocess | undefined;
   #asked = false;
+  #executable: string | undefined;
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
   }
 
   start(): void {
-    const { node, apiUrl, env, logFile } = this.#parts;
-    const argv = enterArgv(
-      { kind: 'node', name: node.name, node },
-      agentArgv(['--kube-subnet-mgr', `--kube-api-url=${apiUrl}`]),
-    );
+    const { node, env, logFile } = this.#parts;
+    const [built = '', ...flags] = agentArgv(['--kube-subnet-mgr', KUBECONFIG_FLAG]);
+    const argv = enterArgv({ kind: 'node', name: node.name, node }, [this.#executable ?? built, ...flags]);
     this.#asked = false;
     const started = startHeld(argv, { env: { ...env, NODE_NAME: node.name }, log: logFile });
     this.#process = started;
@@ -50,6 +49,11 @@ export class Agent {
       const how = started.signalCode ?? `exit code ${started.exitCode}`;
       this.#parts.onDeath(`flanneld of ${node.name} ended by itself (${how})`);
     });
+  }
+
+  /** The next start is that of `executable`, or of the one that was built when it already is. */
+  exchange(executable: string): void {
+    this.#executable = this.#executable === executable ? undefined : executable;
   }
 
   /** Sends the signal, waits for the end and returns the exit code, null after a signal. */
@@ -92,10 +96,20 @@ export class Agent {
 
   /** The last lines that it wrote. */
   logTail(lines: number): string[] {
+    return this.logSince(0).trimEnd().split('\n').slice(-lines);
+  }
+
+  /** Bytes that all its processes have written. */
+  get logSize(): number {
+    return statSync(this.#parts.logFile, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  /** What was written behind the first `bytes`. */
+  logSince(bytes: number): string {
     try {
-      return readFileSync(this.#parts.logFile, 'utf8').trimEnd().split('\n').slice(-lines);
+      return readFileSync(this.#parts.logFile).subarray(bytes).toString('utf8');
     } catch {
-      return [];
+      return '';
     }
   }
 }

@@ -3,11 +3,13 @@ import { nearest } from '#subnet/nearest.ts';
 import type { Attempt, Draw, FaultKind } from './fault.ts';
 import { AGENT_FAULTS } from './faults/agent.ts';
 import { API_FAULTS } from './faults/api.ts';
+import { BACKEND_FAULTS } from './faults/backend.ts';
 import { EXTERNAL_FAULTS } from './faults/external.ts';
 import { KERNEL_FAULTS } from './faults/kernel.ts';
 import { LIFECYCLE_FAULTS } from './faults/lifecycle.ts';
 import { PAPER_FAULTS } from './faults/paper.ts';
 import { POD_FAULTS } from './faults/pods.ts';
+import { ROGUE_FAULTS } from './faults/rogue.ts';
 import type { SoakNode } from './node.ts';
 import type { Random } from './random.ts';
 
@@ -17,6 +19,8 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   ...AGENT_FAULTS,
   ...API_FAULTS,
   ...PAPER_FAULTS,
+  ...ROGUE_FAULTS,
+  ...BACKEND_FAULTS,
   ...LIFECYCLE_FAULTS,
   ...EXTERNAL_FAULTS,
   ...POD_FAULTS,

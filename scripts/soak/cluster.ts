@@ -18,6 +18,7 @@ import { duplicateDetectionOver } from './duplicate-detection.ts';
 import { SoakNode } from './node.ts';
 import type { SoakOptions } from './options.ts';
 import { addPod, type SoakPod } from './pods.ts';
+import { writeCredentials } from './service-token.ts';
 import type { Way } from './ledger.ts';
 import type { ProbeSet } from './prober/protocol.ts';
 import { probesOf } from './probe-set.ts';
@@ -47,6 +48,7 @@ export class Cluster implements Disposable {
   readonly #parts: ClusterParts;
   #worldPid = 0;
   #pods = 0;
+  #tokens = 0;
 
   constructor(parts: ClusterParts) {
     this.#parts = parts;
@@ -97,6 +99,12 @@ export class Cluster implements Disposable {
   podName(node: SoakNode): string {
     this.#pods += 1;
     return `${node.name}-p${this.#pods}`;
+  }
+
+  /** The token of all agents, and the one that it is changed for. */
+  nextToken(): { readonly old: string; readonly fresh: string } {
+    this.#tokens += 1;
+    return { old: `token-${this.#tokens - 1}`, fresh: `token-${this.#tokens}` };
   }
 
   /** A new veth to the underlay's switch in the place of one that was removed: another index, same MAC and address. */
@@ -162,7 +170,8 @@ export class Cluster implements Disposable {
     await node.addDefaultRoutes();
     this.register(node);
     const logFile = paths.agentLog(node.name);
-    node.agent = new Agent({ node: node.state, apiUrl: api.url, env, logFile, onDeath });
+    writeCredentials(node, api.url);
+    node.agent = new Agent({ node: node.state, env, logFile, onDeath });
   }
 
   /** `net-conf.json` of a node with this backend. */

@@ -139,5 +139,7 @@ function tellFailure(
     screen.line(`log of flanneld on ${node.name}, its end:`);
     screen.lines((node.agent?.logTail(TAIL) ?? []).map((line) => `  ${line}`));
   }
-  screen.line(`seed ${options.seed}: npm run soak -- --seed ${options.seed} repeats the faults of this run`);
+  const { seed, backend, families, traffic, nodes: count } = options;
+  const same = `--seed ${seed} --nodes ${count} --backend ${backend} --families ${families} --traffic ${traffic}`;
+  screen.line(`seed ${seed}: npm run soak -- ${same} repeats the faults of this run`);
 }

@@ -43,8 +43,9 @@ function linesOf(node: SoakNode, peer: KubeObject, family: Family): string | rea
   if (text === node.podCidr(family)) return [];
   if (type !== backend.type) return MAYBE_ENCRYPTED.has(type) ? `route blackhole ${subnet}` : [];
   if (publicIp === node.address(family)) return [];
-  const onLink = Cidr.parse(UNDERLAY_NETWORK[family]).contains(Ip.parse(publicIp));
-  if (backend.direct && onLink)
+  const ip = Ip.tryParse(publicIp);
+  if (ip === undefined) return `? the ${family} address of ${name}`;
+  if (backend.direct && Cidr.parse(UNDERLAY_NETWORK[family]).contains(ip))
     return [{ key: `route ${text}`, line: `route ${text} via ${publicIp} dev eth0` }];
   return backend.tunnel ? tunnelClaims(peer, { family, subnet, publicIp }) : [];
 }

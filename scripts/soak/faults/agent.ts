@@ -3,6 +3,7 @@ import { FlannelError } from '#base/errors.ts';
 import type { Agent } from '../agent.ts';
 import type { Attempt, FaultKind } from '../fault.ts';
 import type { SoakNode } from '../node.ts';
+import { otherBuild } from '../other-build.ts';
 import { KERNEL_FAULTS } from './kernel.ts';
 
 /** From the start of an agent until everything is as planned and it says so, ms. */
@@ -40,6 +41,21 @@ export const AGENT_FAULTS: readonly FaultKind[] = [
       });
     },
   })),
+  {
+    name: 'agent-upgrade',
+    on: 'node',
+    weight: 2,
+    endsAgent: true,
+    draw: ({ node, random }) => {
+      const signal = random.pick(['SIGKILL', 'SIGTERM'] as const);
+      return attempt(`${signal}, and another build is started`, async () => {
+        const agent = agentOf(node);
+        agent.exchange(await otherBuild());
+        await stop(node, signal);
+        agent.start();
+      });
+    },
+  },
   {
     name: 'agent-kill-early',
     on: 'node',

@@ -1,6 +1,7 @@
 import { systemClock } from '#base/clock.ts';
 import type { Cluster } from '../cluster.ts';
 import type { Attempt, Draw, FaultKind } from '../fault.ts';
+import { writeToken } from '../service-token.ts';
 import { drawPaperChange } from './paper.ts';
 
 /** Agents come back by a back-off with 15 s as its longest step: that is reached when the server fails again and again, ms. */
@@ -72,15 +73,19 @@ export const API_FAULTS: readonly FaultKind[] = [
     draw: (draw) => {
       const { cluster, random } = draw;
       const code = random.pick([429, 500, 502, 503, 504]);
-      const times = random.between(1, 3 * cluster.nodes.length);
+      const some = random.between(1, 3 * cluster.nodes.length);
+      // Now and then every request fails for as long as it lasts.
+      const times = random.chance(0.4) ? Number.POSITIVE_INFINITY : some;
+      const ms = random.between(200, Number.isFinite(times) ? 2500 : 5000);
+      const count = Number.isFinite(times) ? `${times} answers` : `for ${ms} ms all answers`;
       const retry = code === 429 || code === 503 ? { retryAfterSeconds: random.between(1, 2) } : {};
       const text = code === 502 || code === 504 ? { text: 'upstream is away\n' } : {};
-      return broken(draw, `watches cut, and ${times} answers with ${code}`, {
+      return broken(draw, `watches cut, and ${count} with ${code}`, {
         begin: () => {
           cluster.api.faults.answer({ code, times, ...retry, ...text });
           cut(cluster);
         },
-        ms: random.between(200, 2500),
+        ms,
         end: () => cluster.api.faults.clear(),
       });
     },
@@ -119,6 +124,44 @@ export const API_FAULTS: readonly FaultKind[] = [
         begin: () => faults.stallWatches(true),
         ms,
         end: () => faults.stallWatches(false),
+      });
+    },
+  },
+  {
+    name: 'watches-replayed',
+    on: 'api',
+    weight: 2,
+    draw: (draw) => {
+      const { faults } = draw.cluster.api;
+      const count = draw.random.between(1, 200);
+      return broken(draw, `watches tell the last ${count} events once more`, {
+        begin: () => faults.replay(count),
+        ms: draw.random.between(0, 400),
+        end: () => faults.replay(count),
+      });
+    },
+  },
+  {
+    name: 'token-rotated',
+    on: 'api',
+    weight: 2,
+    draw: (draw) => {
+      const { cluster, random } = draw;
+      const token = cluster.nextToken();
+      const early = random.chance(0.5);
+      const pause = random.between(0, early ? 500 : 3000);
+      const write = () => cluster.nodes.forEach((node) => writeToken(node, token.fresh));
+      const refuse = () => {
+        cluster.api.faults.rejectToken(token.old);
+        cut(cluster);
+      };
+      const [first, then] = early
+        ? ['new token', 'the old one is refused']
+        : ['token refused', 'the new one is there'];
+      return broken(draw, `${first}, ${then} after ${pause} ms`, {
+        begin: early ? write : refuse,
+        ms: pause,
+        end: early ? refuse : write,
       });
     },
   },

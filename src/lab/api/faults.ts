@@ -105,6 +105,11 @@ export class Faults {
     return this.#parts.watches.size;
   }
 
+  /** Tells all running watches the last `count` changes once more, as they were; what is forgotten is left out. */
+  replay(count: number): void {
+    for (const watch of this.#parts.watches) watch.replay(count);
+  }
+
   /** Running and new watches stay open and say nothing, no bookmark and no end, until `false` is given. */
   stallWatches(on: boolean): void {
     this.#stalled = on;

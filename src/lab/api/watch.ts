@@ -192,6 +192,14 @@ export class Watch {
     this.#pump();
   }
 
+  /** Writes the last `count` changes once more, as a server does whose memory is behind. */
+  replay(count: number): void {
+    const { collection } = this.#options;
+    const events = collection.since(collection.compacted) ?? [];
+    for (const event of events.slice(-count)) this.#enqueue(event);
+    this.#pump();
+  }
+
   /** Stops or resumes writing while the connection stays open, like a peer that died without a word. */
   stall(on: boolean): void {
     this.#stalled = on;
