@@ -316,6 +316,20 @@ test('a blackhole route is made, kept, and swept when it is no longer wanted', (
   expect(reconciler.full(PLAN).found).toEqual([]);
 });
 
+test('a peer is blocked before its route goes, and has a route before it is blocked no more', () => {
+  const dst = Cidr.parse('10.244.2.0/24');
+  const open = testPlan([testDirectRoute(2)]);
+  const blocked: HostPlan = { ...testPlan([]), blackholes: [dst] };
+  const { kernel, reconciler } = sound(open);
+  const written = (plan: HostPlan) => {
+    kernel.log.length = 0;
+    expect(reconciler.full(plan).errors).toEqual([]);
+    return kernel.log.map(({ op }) => op);
+  };
+  expect(written(blocked)).toEqual(['add-blackhole', 'remove']);
+  expect(written(open)).toEqual(['put', 'delete-blackhole']);
+});
+
 test('devices of another backend carry packets until the new routes are there, and go then', () => {
   const { kernel, reconciler } = sound(testPlan(testPeer(2)));
   const next = testPlan([testDirectRoute(2)], []);

@@ -69,8 +69,10 @@ export class Reconciler {
     const pass = new Pass(this.#families, this.#foundLimit);
     pass.guard(() => {
       const links = this.#devices(pass, plan);
-      this.#blackholes(pass, plan.blackholes, 'all');
+      // A peer is blocked before its route goes, and blocked no more when it has one: never is there neither.
+      const blocked = this.#block(pass, plan.blackholes, this.#blackholeFamilies);
       this.#entries(pass, plan, links);
+      this.#unblock(pass, plan.blackholes, blocked);
       // Last: until now they may have carried what now has another route.
       this.#sweep(pass, staleLinks(plan, [...links.values()]));
     });
@@ -83,7 +85,7 @@ export class Reconciler {
     pass.guard(() => {
       this.#devices(pass, plan);
       // Those of an earlier run may be for peers that are not known yet.
-      this.#blackholes(pass, plan.blackholes, 'add');
+      this.#block(pass, plan.blackholes);
     });
     return pass.report();
   }
@@ -140,24 +142,26 @@ export class Reconciler {
     }
   }
 
-  /** Reads whole tables, so only of families that have some, or may have. */
-  #blackholes(pass: Pass, wanted: readonly Cidr[], how: 'add' | 'all'): void {
-    const needed = new Set(wanted.map(({ family }) => family));
-    const families = how === 'add' ? needed : this.#blackholeFamilies.union(needed);
-    const live = new Map([...families].flatMap((family) => this.#kernel.blackholes(family)).map(byText));
-    const planned = new Map(wanted.map(byText));
-    const ops: KernelOp[] = [];
-    for (const [text, dst] of live) {
-      if (how === 'add' || planned.has(text)) continue;
-      pass.findStale(() => `blackhole route ${dst} is not planned`);
-      ops.push({ op: 'delete-blackhole', dst });
-    }
-    for (const [text, dst] of planned) {
-      if (live.has(text)) continue;
-      pass.find(() => `blackhole route ${dst} missing`);
-      ops.push({ op: 'add-blackhole', dst });
-    }
-    if (this.#write(pass, ops) === 0 && how === 'all') this.#blackholeFamilies = needed;
+  /**
+   * Adds what is missing, and returns what was there. Reads whole tables, so only of families that have some, or may have:
+   * `others`.
+   */
+  #block(pass: Pass, wanted: readonly Cidr[], others: ReadonlySet<Family> = new Set()): readonly Cidr[] {
+    const families = others.union(familiesOf(wanted));
+    const live = [...families].flatMap((family) => this.#kernel.blackholes(family));
+    const missing = without(wanted, live);
+    for (const dst of missing) pass.find(() => `blackhole route ${dst} missing`);
+    const ops = missing.map((dst): KernelOp => ({ op: 'add-blackhole', dst }));
+    this.#write(pass, ops);
+    return live;
+  }
+
+  /** Removes what is not wanted of what was there. */
+  #unblock(pass: Pass, wanted: readonly Cidr[], live: readonly Cidr[]): void {
+    const stale = without(live, wanted);
+    for (const dst of stale) pass.findStale(() => `blackhole route ${dst} is not planned`);
+    const ops = stale.map((dst): KernelOp => ({ op: 'delete-blackhole', dst }));
+    if (this.#write(pass, ops) === 0) this.#blackholeFamilies = familiesOf(wanted);
   }
 
   #link(pass: Pass, wanted: VxlanLink, live: readonly HostLink[]): void {
@@ -293,8 +297,15 @@ export function planOf(devices: Omit<HostPlan, 'entries'>, claims: Claims): Host
   return { ...devices, entries: claims.entries };
 }
 
-function byText(cidr: Cidr): [string, Cidr] {
-  return [cidr.toString(), cidr];
+function familiesOf(cidrs: readonly Cidr[]): ReadonlySet<Family> {
+  return new Set(cidrs.map(({ family }) => family));
+}
+
+/** Those of `cidrs` that are not among `others`, each once. */
+function without(cidrs: readonly Cidr[], others: readonly Cidr[]): Cidr[] {
+  const left = new Map(cidrs.map((cidr) => [cidr.toString(), cidr]));
+  for (const other of others) left.delete(other.toString());
+  return [...left.values()];
 }
 
 function rank(entry: Entry): number {

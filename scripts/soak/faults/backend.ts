@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { systemClock } from '#base/clock.ts';
 import { FlannelError } from '#base/errors.ts';
+import { UNDERLAY_BRIDGE } from '#lab/serve/network.ts';
 import { BACKEND_FACTS, MAYBE_ENCRYPTED, SOAK_BACKENDS, type SoakBackend } from '../backends.ts';
 import { podsOf, type Draw, type FaultKind } from '../fault.ts';
 import { LeakMeter } from '../leak-meter.ts';
@@ -39,7 +40,7 @@ async function thereAndBack(draw: Draw, other: SoakBackend, pause: number): Prom
 /** No packet for the node's pods may reach the router: that is where the default route leads, in the clear. */
 async function withoutLeak(draw: Draw, run: () => Promise<void>): Promise<void> {
   const { cluster, node, settled } = draw;
-  await using meter = await LeakMeter.open(node.podCidrs, cluster.env);
+  await using meter = await LeakMeter.open({ subnets: node.podCidrs, from: UNDERLAY_BRIDGE }, cluster.env);
   await run();
   await settled(MIDDLE_BOUND);
   const leaked = await meter.packets();
