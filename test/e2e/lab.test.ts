@@ -12,6 +12,7 @@ import {
   stateOf,
   type Machine,
 } from './lab-program.ts';
+import { eventually } from '../support/eventually.ts';
 import { nameOfRun } from '../support/netns.ts';
 
 setDefaultTimeout(300_000);
@@ -38,10 +39,13 @@ function ownNamespaces(name: string): Set<string> {
   return new Set([...namespacesOf(name)].filter((namespace) => !shared.has(namespace)));
 }
 
-function expectGone(name: string, namespaces: ReadonlySet<string>): void {
+async function expectGone(name: string, namespaces: ReadonlySet<string>): Promise<void> {
   expect(processesOf(name)).toEqual([]);
-  const alive = allNamespaces();
-  expect([...namespaces].filter((namespace) => alive.has(namespace))).toEqual([]);
+  // The last process of a namespace may be killed and not yet be buried.
+  await eventually(() => {
+    const alive = allNamespaces();
+    expect([...namespaces].filter((namespace) => alive.has(namespace))).toEqual([]);
+  });
   expect(existsSync(`/run/flannel-lab/${name}`)).toBe(false);
   // The root folder stays as long as another lab lives in it.
   expect(additions(before, { ...machine(), run: before.run })).toEqual([]);
@@ -161,7 +165,7 @@ describe('break', () => {
 });
 
 describe('two labs', () => {
-  test('live side by side and die apart', () => {
+  test('live side by side and die apart', async () => {
     const up = lab('up', '--name', OTHER, '--nodes', '2', '--pods', '1', '--nftables');
     expect(up.code).toBe(0);
     const namespaces = ownNamespaces(OTHER);
@@ -170,7 +174,7 @@ describe('two labs', () => {
     expect(lab('verify', '--name', OTHER).code).toBe(0);
     expect(lab('break', 'rules', '--name', OTHER).code).toBe(0);
     expect(lab('down', '--name', OTHER).code).toBe(0);
-    expectGone(OTHER, namespaces);
+    await expectGone(OTHER, namespaces);
     expect(lab('verify', '--name', NAME).code).toBe(0);
   });
 });
@@ -209,14 +213,14 @@ describe('other backends', () => {
 });
 
 describe('down', () => {
-  test('leaves nothing behind', () => {
+  test('leaves nothing behind', async () => {
     const namespaces = ownNamespaces(NAME);
     // Underlay, world, and per node one of each kind and two pods.
     expect(namespaces.size).toBe(2 + 3 * 4);
     const { code, out } = lab('down', '--name', NAME);
     expect(code).toBe(0);
     expect(out).toContain(`lab "${NAME}" is gone`);
-    expectGone(NAME, namespaces);
+    await expectGone(NAME, namespaces);
     expect(additions(before, machine())).toEqual([]);
     expect(lab('down', '--name', NAME).out).toContain(`there is no lab "${NAME}"`);
     expect(lab('verify', '--name', NAME).err).toContain('is not running');
