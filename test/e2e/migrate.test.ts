@@ -44,7 +44,7 @@ test.each(CLUSTERS)(
     const steps = stepsOf(out);
     // The start, two steps a node there and back, a check at each end.
     expect([out, steps.length]).toEqual([out, 3 + 4 * nodes]);
-    expect([out, steps.filter(({ changed }) => changed !== 'nothing')]).toEqual([out, []]);
+    if (steps.some(({ changed }) => changed !== 'nothing')) throw new Error(`something changed:\n${out}`);
     for (const { sent } of steps) expect(sent).toBeGreaterThan(100);
     const [, sent, lost] = /^(\d+) packets sent, (\d+) lost; 0 of \d+ steps failed$/m.exec(out) ?? [];
     if (lost !== '0') throw new Error(`a step has failed, or packets were lost:\n${out}`);

@@ -25,7 +25,7 @@ export class PacketStream implements Disposable {
     const stream = new PacketStream(
       Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe', stderr: 'inherit', env }),
     );
-    if (await stream.answersSince(0, { count: 10, limitMs: 5000 })) return stream;
+    if (await stream.answersSince(0, { count: 10, limitMs: 15_000 })) return stream;
     stream[Symbol.dispose]();
     throw new FlannelError(
       'operator',

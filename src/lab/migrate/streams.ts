@@ -11,7 +11,7 @@ const SETTLE_MS = 300;
 const LATE_MS = 5000;
 const POLL_MS = 20;
 /** A stream without an answer for so long has ended. */
-const LIMIT_MS = 5000;
+const LIMIT_MS = 10_000;
 
 export interface Count {
   readonly sent: number;

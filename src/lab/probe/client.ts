@@ -2,7 +2,8 @@ import { connect } from 'node:net';
 import { describe } from '#base/errors.ts';
 import { httpBody, parseAnswer, plainAddress, type ProbeRequest, type ProbeResult } from './exchange.ts';
 
-const DEFAULT_TIMEOUT_MS = 1500;
+/** Far more than an answer takes, for a machine that is busy. */
+const DEFAULT_TIMEOUT_MS = 3000;
 
 /** Asks one echo server, in the network namespace of this process. Never rejects: a failure is a result. */
 export async function probe(request: ProbeRequest): Promise<ProbeResult> {

@@ -6,7 +6,7 @@ import { runOrThrow } from '../process/run.ts';
 import { podNetnsPath } from '../process/places.ts';
 
 /** How long util-linux may take to make a namespace. */
-const LIMIT_MS = 5000;
+const LIMIT_MS = 20_000;
 
 /**
  * New namespaces, held by a process that sleeps; returns its id. Nothing is mounted on the machine: they go with the
