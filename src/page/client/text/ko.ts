@@ -190,7 +190,7 @@ export const ko: Messages = {
     next: '다음 장치',
     previous: '이전 장치',
     first: '처음으로',
-    position: (at, all) => `${all} 중 ${at}`,
+    position: (at, all) => `${all}단계 중 ${at}단계`,
     out: '나감',
     in: '들어옴',
     wrapped: 'VXLAN으로 감싸짐',
