@@ -104,6 +104,7 @@ describe('the trend', () => {
 });
 
 test('options', () => {
+  expect(parseSoakArguments(['--backend', 'host-gw'], 5)).toMatchObject({ backend: 'host-gw' });
   expect(parseSoakArguments([], 5)).toMatchObject({ minutes: 30, seed: 5, nodes: 5, families: 'ipv4' });
   expect(parseSoakArguments(['--minutes', '0.5', '--seed', '9', '--faults', 'a,b'], 5)).toMatchObject({
     minutes: 0.5,
@@ -116,6 +117,7 @@ test('options', () => {
     [['--nodes', '2.5'], '--nodes'],
     [['--seed', '-1'], 'seed'],
     [['--families', 'ipv5'], '--families'],
+    [['--backend', 'extension'], '--backend'],
     [['--nonsense'], 'nonsense'],
   ] as const)
     expect(() => parseSoakArguments(args, 1)).toThrow(message);

@@ -54,6 +54,14 @@ test('both families at once, the rules in iptables', async () => {
   expect(out).toContain('the overlay held');
 }, 600_000);
 
+// What only these backends have: routes through the external interface, and peers that are not on its link.
+test.each(['vxlan-direct', 'host-gw'])('%s, shortly', async (backend) => {
+  const { code, out } = await soak('--minutes', '0.1', '--nodes', '3', '--backend', backend);
+  if (code !== 0) throw new Error(`the soak ended with ${code}\n${out}`);
+  expect(out).toContain(`3 nodes, ${backend}, ipv4`);
+  expect(out).toContain('the overlay held');
+}, 300_000);
+
 test('an agent that does nothing is found, with the seed that finds it again', async () => {
   const { code, out } = await soak(
     '--minutes',

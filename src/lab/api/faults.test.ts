@@ -61,6 +61,19 @@ test('cuts watches between events, inside one, and in order', async () => {
   expect(await clean.line()).toBeUndefined();
 });
 
+test('the last changes are told once more, as they were', async () => {
+  await using server = await startApiServer();
+  server.nodes.create({ metadata: { name: 'a' } });
+  server.nodes.create({ metadata: { name: 'b' } });
+  server.nodes.delete('b');
+  const revision = server.store.revision.current;
+  await using watch = await WatchClient.open(server, `/api/v1/nodes?resourceVersion=${revision}`);
+  server.faults.replay(2);
+  server.nodes.create({ metadata: { name: 'c' } });
+  const told = (await watch.take(3)).map(({ type, object }) => `${type} ${object.metadata.name}`);
+  expect(told).toEqual(['ADDED b', 'DELETED b', 'ADDED c']);
+});
+
 test('garbage reaches every watch, and the watch goes on', async () => {
   await using server = await startApiServer();
   const from = `?resourceVersion=${server.store.revision.current}`;
