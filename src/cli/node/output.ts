@@ -1,11 +1,13 @@
+import { escapeControl } from '#base/log.ts';
 import type { Form } from './options.ts';
+import { yamlLines } from './yaml.ts';
 
-/** The value as JSON or YAML, with a line end. Addresses and the like become texts. */
+/** The value as JSON or YAML, with a line end. Addresses and the like become texts; a terminal acts on nothing in it. */
 export function document(form: Extract<Form, 'json' | 'yaml'>, value: unknown): string {
-  const json = JSON.stringify(value, undefined, 2);
-  if (form === 'json') return `${json}\n`;
   // By way of JSON: an address is an object that says itself how it is written.
-  return `${Bun.YAML.stringify(JSON.parse(json), null, 2).trimEnd()}\n`;
+  const plain: unknown = JSON.parse(JSON.stringify(value));
+  const lines = form === 'json' ? JSON.stringify(plain, undefined, 2).split('\n') : yamlLines(plain);
+  return lines.map((line) => `${escapeControl(line)}\n`).join('');
 }
 
 const UNITS: readonly (readonly [string, number])[] = [
