@@ -60,6 +60,10 @@ export function splitPositionals(
 }
 
 function unknown(command: string, argument: string, known: readonly string[]): ConfigError {
+  if (!argument.startsWith('-'))
+    return new ConfigError(command, `${JSON.stringify(argument.slice(0, 64))} is one word too many`, {
+      cure: `flannelctl ${command} --help says what it takes`,
+    });
   const near = nearest(argument.replace(/^--?/, '').replace(/=.*/s, ''), known);
   const hint = near === undefined ? '' : `; did you mean --${near}?`;
   return new ConfigError(command, `${JSON.stringify(argument.slice(0, 64))} is not one of its flags${hint}`, {

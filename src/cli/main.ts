@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { orUnanswered } from './unanswered.ts';
 
 export const HELP = `flannelctl - look at and try out the Flannel pod network
 
@@ -33,15 +34,15 @@ export async function cliMain(args: readonly string[]): Promise<number> {
     case 'pods':
     case 'plan':
     case 'diff':
-      return (await import('./node/main.ts')).nodeMain(command, rest);
+      return orUnanswered(async () => (await import('./node/main.ts')).nodeMain(command, rest));
     case 'page':
       return (await import('./page/main.ts')).pageMain(rest);
     case 'walk':
-      return (await import('./walk/main.ts')).walkMain(rest);
+      return orUnanswered(async () => (await import('./walk/main.ts')).walkMain(rest));
     case 'docker-opts':
       return (await import('./docker/main.ts')).dockerOptsMain(rest, process.env);
     case 'doctor':
-      return (await import('./doctor/main.ts')).doctorMain(rest);
+      return orUnanswered(async () => (await import('./doctor/main.ts')).doctorMain(rest));
     case 'install-cni': {
       return (await import('./install/main.ts')).installMain(rest, { source: process.execPath, say });
     }

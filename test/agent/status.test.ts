@@ -184,7 +184,7 @@ in the kernel, and of no peer:
     }
     const nowhere = ['--net-config-path', `${at.folder}/none.json`];
     const { code, stdout, stderr } = await flannelctl(['diff', '--run-dir', `${at.folder}/run`, ...nowhere]);
-    expect([code, stdout]).toEqual([1, '']);
+    expect([code, stdout]).toEqual([64, '']);
     expect(stderr).toContain('no agent runs (nobody listens at');
     expect(stderr).toContain('none.json: there is no such file');
     expect(stderr).toContain('--net-config-path');
@@ -271,7 +271,7 @@ in the kernel, and of no peer:
       prefix: ['setpriv', '--reuid=65534', '--clear-groups', 'bash', '-c', 'exec -a flannelctl "$@"', 'x'],
     });
     expect([code, stderr]).toEqual([
-      1,
+      64,
       'flannelctl: status needs root: the agent\'s socket and its records are for root alone\n  Try "sudo flannelctl status"\n',
     ]);
   });

@@ -128,7 +128,7 @@ describeInNetns(import.meta.path, 'flannelctl walk', () => {
     });
     const wrong = await walk('10.244.2.7', '10.244.3.7');
     expect(wrong).toEqual({
-      code: 1,
+      code: 64,
       lines: [
         'flannelctl: neither 10.244.2.7 nor 10.244.3.7 is on this node',
         'Run it on the node of one of them, or begin with one of "flannelctl pods"',
@@ -396,7 +396,7 @@ describeInNetns(import.meta.path, 'flannelctl walk', () => {
     expect(far.lines.join('\n')).toContain('so it is wrapped in UDP 8472 (50 bytes more) and leaves by');
     const dead = await stage.walk('10.244.2.7', '222', '--capture');
     expect(dead).toMatchObject({
-      code: 1,
+      code: 64,
       lines: [
         'flannelctl: no packet can be sent from 10.244.2.7 here',
         expect.stringContaining('one of its pods'),

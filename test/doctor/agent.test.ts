@@ -27,7 +27,7 @@ describeInNetns(import.meta.path, 'flannelctl doctor beside a running agent', ()
   }
 
   const look = (world: AgentWorld, ...more: readonly string[]): Promise<Diagnosis> =>
-    diagnose([...installedHost(world.folder), ...more]);
+    diagnose([...installedHost(world.folder), ...more], { hangs: async () => false });
 
   /** Looks again until it is so: what was done to the node a moment ago may not have reached the agent. */
   async function expectFound(
@@ -230,7 +230,14 @@ describeInNetns(import.meta.path, 'flannelctl doctor beside a running agent', ()
       () => look(world),
       ['error sync'],
       'the agent has written nothing for 100 s',
-      `kill ${agent.pid}`,
+      `kill -CONT ${agent.pid}`,
+    );
+    changeStatus(world, { writtenAt: new Date().toISOString() });
+    await expectFound(
+      () => diagnose(installedHost(world.folder)),
+      ['error sync'],
+      `the agent, process ${agent.pid}, does not answer`,
+      `kill -KILL ${agent.pid}`,
     );
     changeStatus(world, {
       writtenAt: new Date().toISOString(),

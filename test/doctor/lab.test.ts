@@ -145,7 +145,11 @@ const FAULTS: readonly Fault[] = [
     plant: [['n1', 'ip', 'route', 'del', '10.244.2.0/24']],
     mend: [],
     found: ['error plan', 'error overlay'],
-    names: ['route 10.244.2.0/24 via 10.244.2.0 dev flannel.1', 'flannelctl diff'],
+    names: [
+      'route 10.244.2.0/24 via 10.244.2.0 dev flannel.1',
+      'flannelctl diff',
+      "from n2: this node's entries for them are not as planned",
+    ],
   },
   {
     title: 'the device has another MTU',
@@ -396,8 +400,13 @@ describe('flannelctl doctor on a node of the lab', () => {
         fault.plant.forEach(at);
         const { code, report } = doctor();
         const text = words(report);
-        expect([found(report), text]).toEqual([fault.found, expect.any(String)]);
+        // That the agent sleeps is found, too.
+        const asleep: string[] = fault.asleep === true ? ['error sync'] : [];
+        expect(found(report).filter((each): boolean => each === 'error sync')).toEqual(asleep);
+        const others = found(report).filter((each) => !asleep.includes(each));
+        expect([others, text]).toEqual([fault.found, expect.any(String)]);
         for (const name of fault.names) expect(text).toContain(name);
+        if (fault.asleep === true) expect(text).toContain(`process ${agentPid('n1')}, does not answer`);
         expect(code).toBe({ ok: 0, info: 0, warning: 1, error: 2 }[report.severity] ?? -1);
       } finally {
         fault.mend.forEach(at);

@@ -1,6 +1,6 @@
 import { isatty } from 'node:tty';
 import { writeSync } from 'node:fs';
-import { ConfigError, cureOf, describe } from '#base/errors.ts';
+import { ConfigError } from '#base/errors.ts';
 import { standardScreen, writeStandardOutput } from '#lab/report/screen.ts';
 import { nearest } from '#subnet/nearest.ts';
 import { parseArguments } from '../arguments.ts';
@@ -39,24 +39,11 @@ Exit code: 0 nothing is wrong, 1 warnings, 2 errors, 64 it could not be run.
 `;
 
 const EXIT: Readonly<Record<Severity, number>> = { ok: 0, info: 0, warning: 1, error: 2 };
-/** EX_USAGE (`sysexits.h`): not to be taken for a diagnosis. */
-const NOT_RUN = 64;
 /** All of it is over by then, whatever hangs, ms. */
 const LIMIT = 60_000;
 
 /** `flannelctl doctor`. Returns the exit code. */
 export async function doctorMain(args: readonly string[]): Promise<number> {
-  try {
-    return await doctor(args);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const cure = cureOf(error);
-    writeSync(2, `flannelctl: ${describe(error)}\n${cure === undefined ? '' : `  ${cure}\n`}`);
-    return NOT_RUN;
-  }
-}
-
-async function doctor(args: readonly string[]): Promise<number> {
   const given = parseArguments('doctor', args, WORDS);
   if (given === 'help') {
     writeStandardOutput(DOCTOR_HELP);

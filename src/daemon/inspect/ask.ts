@@ -9,9 +9,12 @@ const LIMIT = 128 << 20;
 /** The agent cannot be asked; the message says why. */
 export class NoAgent extends FlannelError {
   override readonly name = 'NoAgent';
+  /** It runs and does not answer. */
+  readonly hangs: boolean;
 
-  constructor(why: string) {
+  constructor(why: string, hangs = false) {
     super('operator', why);
+    this.hangs = hangs;
   }
 }
 
@@ -29,7 +32,7 @@ export async function askAgent(socket: string, question: Question, patience = PA
     text = await readBounded(response);
   } catch (error) {
     if (error instanceof FlannelError) throw error;
-    if (signal.aborted) throw new NoAgent(`the agent hangs: no answer within ${patience / 1000} s`);
+    if (signal.aborted) throw new NoAgent(`the agent hangs: no answer within ${patience / 1000} s`, true);
     throw new NoAgent(`no agent runs (nobody listens at ${socket})`);
   }
   if (response.status === 503) throw new NoAgent(text.trim().slice(0, 200));

@@ -1,3 +1,5 @@
+import type { OverlayPeer } from '#daemon/inspect/overlay.ts';
+import { entryKey } from '#host/plan.ts';
 import type { Facts } from '../facts/facts.ts';
 import { peersToProbe, type PeerSide } from '../facts/peer-sides.ts';
 import { error, few, ok, warning, type Check, type Finding } from '../finding.ts';
@@ -18,7 +20,7 @@ export const overlay: Check = {
       { timeoutMs, signal: facts.signal },
     );
     const results = sides.map((side) => resultOf(side, probes, outcomes));
-    const findings = judge(results);
+    const findings = judge(results, await misplanned(facts));
     const number = sides.length < all ? `${sides.length} of ${all}` : `${all}`;
     return findings.length > 0 ? findings : [ok(`${number} nodes answer`)];
   },
@@ -54,15 +56,26 @@ function resultOf(side: PeerSide, probes: readonly Probe[], outcomes: readonly E
   return { side, overlay: of('overlay'), underlay: of('underlay') };
 }
 
-function judge(results: readonly Result[]): Finding[] {
+/** Names of peers whose entries on this node are not as planned: that is why they do not answer. */
+async function misplanned(facts: Facts): Promise<ReadonlySet<string>> {
+  const { wrong } = await facts.difference();
+  const { peers } = await facts.overlay();
+  const isWrong = ({ entries }: OverlayPeer) => entries.some((entry) => wrong.has(entryKey(entry)));
+  return new Set([...peers].flatMap(([name, peer]) => (isWrong(peer) ? [name] : [])));
+}
+
+function judge(results: readonly Result[], here: ReadonlySet<string>): Finding[] {
   const answers = (outcome: EchoOutcome | undefined) => outcome?.outcome === 'answered';
   const lost = results.filter((result) => !answers(result.overlay ?? result.underlay));
   const blocked = lost.filter((result) => result.overlay !== undefined && answers(result.underlay));
   const silent = lost.filter((result) => !blocked.includes(result));
   const findings: Finding[] = [];
-  const [first] = blocked;
+  const ours = blocked.filter(({ side }) => here.has(side.name));
+  const theirs = blocked.filter(({ side }) => !here.has(side.name));
+  if (ours.length > 0) findings.push(oursFinding(names(ours)));
+  const [first] = theirs;
   if (first !== undefined)
-    findings.push(blockedFinding(first.side, names(blocked), blocked.length === results.length));
+    findings.push(blockedFinding(first.side, names(theirs), theirs.length === results.length));
   if (silent.length > 0)
     findings.push(
       warning({
@@ -72,6 +85,14 @@ function judge(results: readonly Result[]): Finding[] {
       }),
     );
   return findings;
+}
+
+function oursFinding(who: string): Finding {
+  return error({
+    what: `no answer through the overlay from ${who}: this node's entries for them are not as planned`,
+    why: 'pods of these nodes and of this one do not reach each other',
+    cure: 'mend what the check plan says first, then look again: flannelctl doctor --only plan,agent,sync,overlay',
+  });
 }
 
 function blockedFinding({ publicIp, link }: PeerSide, who: string, all: boolean): Finding {

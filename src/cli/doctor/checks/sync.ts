@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { SOCKET_NAME } from '#daemon/inspect/socket-name.ts';
 import type { Facts } from '../facts/facts.ts';
 import { error, ok, warning, type Check, type Finding } from '../finding.ts';
 import type { AgentStatus } from '#daemon/inspect/agent-status.ts';
@@ -13,7 +15,7 @@ const SILENT = 60_000;
 export const sync: Check = {
   id: 'sync',
   title: 'the agent is up to date',
-  run(facts) {
+  async run(facts) {
     facts.needAgent();
     const status = facts.status();
     const age = facts.host.now() - Date.parse(status.writtenAt);
@@ -21,6 +23,7 @@ export const sync: Check = {
     const { lastPass } = status;
     const longest = PERIODS * Math.max(PERIOD, SHARE * (lastPass?.ms ?? 0));
     if (lastPass !== undefined && age > longest) return [frozen(age, facts.agent.pid)];
+    if (await facts.host.hangs(join(facts.runDir, SOCKET_NAME))) return [silent(facts.agent.pid)];
     return store(facts, status);
   },
 };
@@ -29,8 +32,21 @@ function frozen(age: number, pid: number | undefined): Finding {
   return error({
     what: `the agent has written nothing for ${seconds(age)}`,
     why: 'it is stopped or stuck: nothing is learnt and nothing is repaired',
-    cure: `kill ${pid} (its supervisor starts it again; pods keep their network meanwhile)`,
+    cure: restart(pid),
   });
+}
+
+function silent(pid: number | undefined): Finding {
+  return error({
+    what: `the agent, process ${pid}, does not answer`,
+    why: 'it is stopped or stuck: nothing is learnt and nothing is repaired',
+    cure: restart(pid),
+  });
+}
+
+/** A stopped process takes no other signal. */
+function restart(pid: number | undefined): string {
+  return `kill -CONT ${pid}; when that does not help: kill -KILL ${pid} (its supervisor starts it again; pods keep their network meanwhile)`;
 }
 
 function store({ agent }: Facts, { store: state, lastContact, writtenAt }: AgentStatus): readonly Finding[] {

@@ -1,5 +1,6 @@
 import { systemClock } from '#base/clock.ts';
 import { readSysctl } from '#host/sysctl.ts';
+import { askAgent, NoAgent } from '#daemon/inspect/ask.ts';
 import { programRunner, type RunProgram } from '#traffic/exec.ts';
 import { kernelTrials, type KernelTrial } from '../probe/kernel-trial.ts';
 
@@ -10,6 +11,8 @@ export interface HostAccess {
   readonly run: RunProgram;
   /** Whether the kernel can do what Flannel needs, tried out where it disturbs nobody. */
   readonly trials: readonly KernelTrial[];
+  /** Whether the agent at the socket is there and does not answer. */
+  readonly hangs: (socket: string) => Promise<boolean>;
   /** Wall clock, ms. */
   readonly now: () => number;
 }
@@ -22,6 +25,17 @@ export function systemAccess(env: Readonly<Record<string, string | undefined>>):
     sysctl: readSysctl,
     run: programRunner({ env, timeoutMs: PROGRAM_MS }),
     trials: kernelTrials(),
+    hangs,
     now: () => systemClock.now(),
   };
+}
+
+async function hangs(socket: string): Promise<boolean> {
+  try {
+    await askAgent(socket, '/status');
+    return false;
+  } catch (error) {
+    if (error instanceof NoAgent) return error.hangs;
+    throw error;
+  }
 }
