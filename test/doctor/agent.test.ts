@@ -229,7 +229,8 @@ describeInNetns(import.meta.path, 'flannelctl doctor beside a running agent', ()
     await expectFound(
       () => look(world),
       ['error sync'],
-      'the agent has written nothing for 100 s',
+      // 100 to 109 s: time goes on.
+      'the agent has written nothing for 10',
       `kill -CONT ${agent.pid}`,
     );
     changeStatus(world, { writtenAt: new Date().toISOString() });
@@ -243,7 +244,7 @@ describeInNetns(import.meta.path, 'flannelctl doctor beside a running agent', ()
       writtenAt: new Date().toISOString(),
       lastContact: new Date(Date.now() - 90_000).toISOString(),
     });
-    await expectFound(() => look(world), ['warning sync'], 'the API server was last heard of 90 s ago');
+    await expectFound(() => look(world), ['warning sync'], 'the API server was last heard of 9');
     changeStatus(world, {
       lastContact: new Date().toISOString(),
       store: { fromMemory: true, trouble: 'x509: expired' },
