@@ -394,6 +394,11 @@ describeInNetns(import.meta.path, 'flannelctl walk', () => {
       'node wire in',
     ]);
     expect(far.lines.join('\n')).toContain('so it is wrapped in UDP 8472 (50 bytes more) and leaves by');
+    const sized = await stage.walk('222', '10.244.2.7', '--capture', '--size', '1000');
+    expect([sized.code, sized.lines[0]]).toEqual([
+      64,
+      'flannelctl: --size: is of the walk that sends nothing',
+    ]);
     const dead = await stage.walk('10.244.2.7', '222', '--capture');
     expect(dead).toMatchObject({
       code: 64,

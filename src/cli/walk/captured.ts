@@ -14,6 +14,7 @@ import type { NodeOptions } from '../node/options.ts';
 import { document } from '../node/output.ts';
 import { podWith } from './context.ts';
 import type { Ends, Surroundings } from './ends.ts';
+import { refusalOf } from './refusal.ts';
 import type { End } from './trail.ts';
 
 /** How long an answer may take, ms. */
@@ -118,6 +119,9 @@ function endOf({ request, reply }: Journey, { ends, around }: CapturedWalk): End
       cure: cure(ends),
     };
   const place = `${last.place.name} ${last.device.name}`;
+  const refused = refusalOf(reply, ends.destination);
+  if (refused !== undefined)
+    return { outcome: 'dies', why: `last seen at ${place}; ${refused}`, cure: cure(ends) };
   const answered = reply.length > 0 ? ', and there was an answer' : '';
   if (last.place.kind === 'pod' && !last.outgoing)
     return { outcome: 'arrives', why: `at ${place}${answered}` };

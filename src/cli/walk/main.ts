@@ -47,6 +47,10 @@ export async function walkMain(args: readonly string[]): Promise<number> {
   const { node: options, given } = parsed;
   const size = whole('--size', given.size, { min: 28, max: 65_535 });
   const port = whole('--port', given.port, { min: 1, max: 65_535 });
+  if (given.capture && given.size !== WORDS.size)
+    throw new ConfigError('--size', 'is of the walk that sends nothing', {
+      cure: 'Leave out --size or --capture',
+    });
   using net = Rtnetlink.open();
   const around = await lookAround(net, options);
   const ends = findEnds(from, to, around);
