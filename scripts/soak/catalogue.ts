@@ -79,7 +79,20 @@ export function drawRound({ cluster, random, kinds, settled }: RoundDraw): Drawn
         attempt: kind.draw({ cluster, random, node, settled, alone: nodes.length === 1 }),
       });
   }
-  return drawn;
+  return drawn.map((each) => (restsOnRecord(each, drawn) ? excused(each) : each));
+}
+
+/**
+ * An agent that starts while the API server does not answer goes on with the last known state, and that may be half a minute old
+ * (docs/configuration.md): what changed since is wrong until the server answers.
+ */
+function restsOnRecord({ kind }: DrawnFault, drawn: readonly DrawnFault[]): boolean {
+  return kind.endsAgent === true && drawn.some((other) => other.kind.on === 'api');
+}
+
+function excused(fault: DrawnFault): DrawnFault {
+  const { node, attempt } = fault;
+  return { ...fault, attempt: { ...attempt, hurts: [...attempt.hurts, { node: node.name, what: 'all' }] } };
 }
 
 function weighted(kinds: readonly FaultKind[], random: Random): FaultKind | undefined {

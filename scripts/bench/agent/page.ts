@@ -4,8 +4,11 @@ import type { MemoryLimit } from './memory-limit.ts';
 import type { Figures } from './phases.ts';
 import { Subject } from './subject.ts';
 
-/** Without the flag; with it and nobody there; asked for everything once a second by somebody who keeps nothing. */
-const USES = ['off', 'unused', 'asked'] as const;
+/**
+ * Without the flag; without it, and flannelctl asks for status and plan once a second; with it and nobody there; with it and asked for
+ * everything once a second by somebody who keeps nothing.
+ */
+const USES = ['off', 'flannelctl', 'unused', 'asked'] as const;
 const URL = 'http://127.0.0.1:18474';
 
 /** What the page costs the agent: memory and CPU, in turns so that all see the same machine. */
@@ -16,15 +19,15 @@ export async function pageCosts(
   const columns: Record<string, Figures> = {};
   for (const use of USES) {
     using limit = options.limit();
-    const args = use === 'off' ? [] : [`--ui-addr=${URL.slice('http://'.length)}`];
+    const args = use === 'off' || use === 'flannelctl' ? [] : [`--ui-addr=${URL.slice('http://'.length)}`];
     await using subject = new Subject({ cluster, limit, program: options.program, args });
     await subject.ready();
     const ready = performance.now() - subject.started;
     await Bun.sleep(2000);
+    subject.check();
     const cpu = subject.cpuMs().all;
     const began = performance.now();
-    const answers: Figures =
-      use === 'asked' ? await ask(subject, options.seconds) : await rest(options.seconds);
+    const answers = await USED[use](subject, options.seconds);
     const share = ((subject.cpuMs().all - cpu) / (performance.now() - began)) * 100;
     const { peakMiB, reclaims } = limit.charged() ?? { peakMiB: 0, reclaims: 0 };
     columns[use] = {
@@ -38,20 +41,44 @@ export async function pageCosts(
   return columns;
 }
 
-async function rest(seconds: number): Promise<Figures> {
+const USED: Readonly<Record<(typeof USES)[number], (subject: Subject, seconds: number) => Promise<Figures>>> =
+  { off: rest, flannelctl: askSocket, unused: rest, asked: askPage };
+
+async function rest(_subject: Subject, seconds: number): Promise<Figures> {
   await Bun.sleep(seconds * 1000);
   return {};
 }
 
-async function ask(subject: Subject, seconds: number): Promise<Figures> {
-  const times: Record<string, number[]> = { overview: [], peers: [], peer: [], stall: [] };
-  const timed = async (name: string, path: string) => {
-    const start = performance.now();
-    const answer = await fetch(`${URL}${path}`);
-    await answer.arrayBuffer();
-    if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-    times[name]?.push(performance.now() - start);
-  };
+/** Times of answers, by what was asked, ms. */
+type Times = Record<string, number[]>;
+
+async function timedFetch(
+  into: number[] | undefined,
+  url: string,
+  init: { unix?: string } = {},
+): Promise<void> {
+  const start = performance.now();
+  const answer = await fetch(url, init);
+  await answer.arrayBuffer();
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+  into?.push(performance.now() - start);
+}
+
+async function askSocket(subject: Subject, seconds: number): Promise<Figures> {
+  const times: Times = { status: [], plan: [] };
+  for (let second = 0; second < seconds; second += 1) {
+    const began = performance.now();
+    subject.check();
+    for (const name of Object.keys(times))
+      await timedFetch(times[name], `http://flanneld/${name}`, { unix: subject.socket });
+    await Bun.sleep(Math.max(0, began + 1000 - performance.now()));
+  }
+  return figuresOf(times);
+}
+
+async function askPage(subject: Subject, seconds: number): Promise<Figures> {
+  const times: Times = { overview: [], peers: [], peer: [], stall: [] };
+  const timed = (name: string, path: string) => timedFetch(times[name], `${URL}${path}`);
   for (let second = 0; second < seconds; second += 1) {
     const began = performance.now();
     subject.check();
@@ -63,6 +90,10 @@ async function ask(subject: Subject, seconds: number): Promise<Figures> {
     await timed('peer', `/api/peers/node-${String(1 + second).padStart(5, '0')}`);
     await Bun.sleep(Math.max(0, began + 1000 - performance.now()));
   }
+  return figuresOf(times);
+}
+
+function figuresOf(times: Times): Figures {
   return Object.fromEntries(
     Object.entries(times).map(([name, sample]) => {
       const { median } = summarise(sample);

@@ -49,6 +49,11 @@ export class Subject implements AsyncDisposable {
     this.#child = limit.within(spawn);
   }
 
+  /** Where flannelctl asks it. */
+  get socket(): string {
+    return `${this.#work}/run/agent.sock`;
+  }
+
   get log(): string {
     return readFileSync(`${this.#work}/log`, 'utf8');
   }

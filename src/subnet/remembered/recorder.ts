@@ -11,7 +11,7 @@ export interface RecorderOptions {
   readonly state: () => Snapshot;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Least time between two writes, ms; the first one comes after a tenth of it, when the start is over. */
+  /** Least time between two writes, ms; the first one after a quiet time comes after a tenth of it. */
   readonly interval: number;
 }
 
@@ -46,10 +46,12 @@ export class Recorder {
     const { signal } = this.#stop;
     try {
       await clock.sleep(interval / 10, signal);
-      for (;;) {
+      do {
         await this.#write();
         await clock.sleep(interval, signal);
-      }
+      } while (this.#changed);
+      // A change after a quiet time need not wait for long.
+      this.#running = undefined;
     } catch {
       // Closed: `close` does the rest.
     }
