@@ -54,6 +54,7 @@ const BUN = {
   version: `none (Node ${process.versions.node})`,
   unsafe: { setJITPolicy: () => {} },
   gc: () => {},
+  shrink: () => {},
   sleep: (ms: number) => new Promise((resolve) => setTimeout(resolve, ms)),
   sleepSync,
   deepEquals,
