@@ -1,6 +1,6 @@
 import { ConfigError } from '#base/errors.ts';
 import { nearest } from '#subnet/nearest.ts';
-import type { Attempt, Draw, FaultKind } from './fault.ts';
+import { podsOf, type Attempt, type Draw, type FaultKind } from './fault.ts';
 import { AGENT_FAULTS } from './faults/agent.ts';
 import { API_FAULTS } from './faults/api.ts';
 import { BACKEND_FAULTS } from './faults/backend.ts';
@@ -92,7 +92,7 @@ function restsOnRecord({ kind }: DrawnFault, drawn: readonly DrawnFault[]): bool
 
 function excused(fault: DrawnFault): DrawnFault {
   const { node, attempt } = fault;
-  return { ...fault, attempt: { ...attempt, hurts: [...attempt.hurts, { node: node.name, what: 'all' }] } };
+  return { ...fault, attempt: { ...attempt, hurts: [...attempt.hurts, ...podsOf(node)] } };
 }
 
 function weighted(kinds: readonly FaultKind[], random: Random): FaultKind | undefined {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'bun:test';
+import { drawRound } from '../../scripts/soak/catalogue.ts';
+import type { FaultKind } from '../../scripts/soak/fault.ts';
 import { Ledger } from '../../scripts/soak/ledger.ts';
 import { parseSoakArguments } from '../../scripts/soak/options.ts';
 import { Stream } from '../../scripts/soak/prober/stream.ts';
@@ -101,6 +103,33 @@ describe('the trend', () => {
     expect(trendOf([...seconds.map((at) => sample(at, 7)), ...other], 120)?.last).toBe(7);
     expect(trendOf(other, 120)).toBeUndefined();
   });
+});
+
+test('an agent that starts while the API server is broken may go by an old record, another one may not', () => {
+  const kind = (name: string, more: Partial<FaultKind>): FaultKind => ({
+    name,
+    on: 'node',
+    draw: () => ({ what: name, hurts: [], bound: 1, run: async () => {} }),
+    ...more,
+  });
+  const kinds = [kind('api', { on: 'api' }), kind('kill', { endsAgent: true }), kind('entry', {})];
+  const nodes = ['n1', 'n2', 'n3', 'n4'].map((name) => ({ name }));
+  const random = new Random(3);
+  const seen = new Set<string>();
+  for (let round = 0; round < 300; round += 1) {
+    const drawn = drawRound({ cluster: { nodes } as never, random, kinds, settled: async () => {} });
+    const broken = drawn.some((each) => each.kind.name === 'api');
+    for (const {
+      kind: { name },
+      node,
+      attempt,
+    } of drawn) {
+      const excused = broken && name === 'kill';
+      expect(attempt.hurts).toEqual(excused ? [{ node: node.name, what: 'pods' }] : []);
+      seen.add(`${name} ${broken}`);
+    }
+  }
+  expect([...seen].toSorted()).toEqual(['api true', 'entry false', 'entry true', 'kill false', 'kill true']);
 });
 
 test('options', () => {
